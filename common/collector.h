@@ -1,0 +1,31 @@
+// One thing worth observing. The extension point of the exporter; backups implement their own.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/result.h"
+#include "common/sample.h"
+
+namespace fettle {
+
+struct CollectContext {
+  Moment now;
+  BootTime deadline;  // Collect() returns by then, with what it has or with an error
+};
+
+// Collect() runs on a hand, may block until its deadline, and is never called twice at once for one
+// collector. The gatherer around it publishes fettle_collector_up{collector,target}, duration and
+// last success; an error makes the collector's series absent (stale), never zero.
+class Collector {
+ public:
+  virtual ~Collector() = default;
+  // The kind, as in fettle_collector_up{collector="docker"}.
+  virtual std::string_view Name() const = 0;
+  // Which one of its kind: the connection, probe or bucket; "" if there is only one.
+  virtual std::string_view Target() const = 0;
+  virtual Result<std::vector<MetricFamily>> Collect(const CollectContext& context) = 0;
+};
+
+}  // namespace fettle

@@ -1,0 +1,44 @@
+// One connection to PostgreSQL (libpq stays inside postgres.cc). Blocks; one thread at a time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/result.h"
+#include "common/secret.h"
+
+namespace fettle {
+
+// Every value as PostgreSQL's text form; nullopt is NULL.
+struct PostgresRows {
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::optional<std::string>>> rows;
+};
+
+class Postgres {
+ public:
+  static constexpr std::size_t kRowsMax = 100'000;
+  // Connects within the timeout. Errors never hold the password.
+  static Result<Postgres> Connect(const Secret& dsn, Millis timeout);
+  Postgres(Postgres&&) noexcept;
+  Postgres& operator=(Postgres&&) noexcept;
+  ~Postgres();
+
+  // One statement with $1… parameters. At the deadline the server is told to cancel, and the answer
+  // is kTimeout. More than `rows_max` rows is kLimit.
+  Result<PostgresRows> Query(const std::string& sql, const std::vector<std::string>& parameters,
+                             Millis timeout, std::size_t rows_max = kRowsMax);
+  // 150018 is 15.18.
+  int ServerVersion() const;
+
+ private:
+  struct Impl;
+  explicit Postgres(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fettle

@@ -1,0 +1,42 @@
+// Who learns of alerts inside the receivers: the dispatcher (tells) and the mender (mends), side by
+// side, per alert and before any grouping.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "common/alert.h"
+#include "common/clock.h"
+#include "common/labels.h"
+
+namespace fettle::receivers {
+
+// One alert as it is believed to be now. A value.
+struct LiveAlert {
+  Alert alert;
+  std::uint64_t fingerprint = 0;
+  AlertSource source = AlertSource::kRules;
+  Time updated_at;
+};
+
+// Called on the brain, after the alert is stored, at every change: new, re-posted, resolved. A
+// re-post of an unchanged alert is a change too; keys are (fingerprint, starts_at).
+class AlertConsumer {
+ public:
+  virtual ~AlertConsumer() = default;
+  virtual void Consider(const LiveAlert& alert, const Moment& now) = 0;
+};
+
+// The three reasons to stay quiet: silenced, inhibited, out of hours. They hold notifications and
+// repairs alike. Asked on the brain.
+class Quiet {
+ public:
+  virtual ~Quiet() = default;
+  // "silenced by <id>", "inhibited by <fingerprint>", or nullopt.
+  virtual std::optional<std::string> Why(const Labels& labels, const Moment& now) = 0;
+  // True if `now` lies in the named mute_time_interval of alertmanager.yml.
+  virtual bool InTimeInterval(const std::string& name, const Moment& now) = 0;
+};
+
+}  // namespace fettle::receivers

@@ -28,11 +28,16 @@ using Function = std::function<Result<Value>(const std::vector<Value>& arguments
 using Functions = std::map<std::string, Function>;
 
 // What {{.}} can be. An Object has fields and methods by name, in one table; a method is a Function.
+// Go's types may be collections with methods (Alertmanager's KV and Alerts): with `items` an Object
+// ranges, indexes, slices and counts as that list; if `keyed`, as the map of its fields, where an
+// absent key is "", by {{.x}} and by index.
 struct Object {
   std::string type_name;  // in messages
   Map fields;
   Functions methods;
-  std::string printed;    // what {{.}} prints
+  std::string printed;  // what {{.}} prints
+  std::shared_ptr<const List> items = nullptr;
+  bool keyed = false;
 };
 
 class Value {
@@ -68,6 +73,9 @@ class Template {
   // `name` is what errors call it. Further texts (files of {{define}}s) may be given first.
   static Result<Template> Parse(std::string name, std::string_view text, Functions functions,
                                 const std::vector<std::string>& definitions = {});
+  // Go's Clone().New(name).Parse(text): a further text that sees the definitions and functions of
+  // this one, shared and not parsed again. What it defines itself stays its own.
+  Result<Template> With(std::string name, std::string_view text) const;
   Result<std::string> Execute(const Value& data) const;
 
   struct Impl;

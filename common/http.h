@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -98,6 +99,10 @@ struct HttpOptions {
   // With it, the body is handed over piece by piece and HttpResponse::body stays empty; false ends
   // the exchange (kFailed). body_bytes_max does not apply; the timeout does (zero: none).
   std::function<bool(std::string_view piece)> on_body;
+  // For streams. Told once the status and headers are in, before any body; false ends the exchange.
+  std::function<bool(const HttpResponse& head)> on_head;
+  Millis idle_timeout{0};          // no byte for so long ends the exchange (kTimeout); zero: never
+  std::stop_token stop;            // a request to stop ends the exchange within a second (kFailed)
 };
 
 // Safe from any thread; blocks, so it belongs to hands. Any status is a Response; errors are only

@@ -24,6 +24,9 @@ class FakeTransport final : public HttpTransport {
       answer = answer_;
     }
     Result<HttpResponse> response = answer ? answer(request) : HttpResponse{};
+    if (response && options.on_head && !options.on_head(*response)) {
+      return Fail("the receiver did not want the answer");
+    }
     if (response && options.on_body) {
       options.on_body(response->body);
       response->body.clear();

@@ -1,0 +1,56 @@
+// Evaluates an expression at a moment, or at every step of a range.
+//
+// Safe from any thread; evaluation happens on the caller's thread and may take until its deadline,
+// so the brain gives it to a hand. Reads the store only through selections.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+#include "common/clock.h"
+#include "common/result.h"
+#include "rules/promql/ast.h"
+#include "rules/promql/value.h"
+#include "rules/samples/samples.h"
+
+namespace fettle::promql {
+
+struct EngineOptions {
+  Millis lookback = std::chrono::minutes(5);
+  // Numbers held in memory by one query; more is "query processing would load too many samples".
+  std::size_t samples_max = 50'000'000;
+  // A subquery without a step uses it: the global evaluation interval.
+  Millis default_step = std::chrono::minutes(1);
+  // Metric names are removed at the very end, so that label_replace can still see them.
+  bool delayed_name_removal = false;
+};
+
+class Engine {
+ public:
+  struct Deps {
+    const rules::SampleStore& samples;
+    const Clock& clock;  // for the deadline alone
+  };
+  // No deadline of its own: the caller's query ends at BootTime `deadline`.
+  static constexpr BootTime kNoDeadline = BootTime::max();
+
+  Engine(Deps deps, EngineOptions options);
+
+  // A scalar, string, vector, or (of a range selector) matrix.
+  // Errors: kTimeout at the deadline, kLimit at samples_max, kFailed for what the language forbids
+  // at run time ("found duplicate series for the match group…").
+  Result<Answer> Instant(const Expr& expr, Time at, BootTime deadline) const;
+  // A matrix with a point for each step in [start, end] at which there is a value; series sorted by
+  // labels. kInvalid if the expression is neither a scalar nor an instant vector, or step <= 0.
+  Result<Answer> Range(const Expr& expr, Time start, Time end, Millis step,
+                       BootTime deadline) const;
+
+  const EngineOptions& options() const { return options_; }
+  const Clock& clock() const { return deps_.clock; }
+
+ private:
+  Deps deps_;
+  EngineOptions options_;
+};
+
+}  // namespace fettle::promql

@@ -1,0 +1,99 @@
+// The sample store: recent samples in memory, bounded by series and by time, with an index from
+// labels to series. What every rule and query reads.
+//
+// Safe from any thread. An append is one short exclusive lock; a selection copies references to
+// chunks under a shared lock and is read without one, so a query of minutes never holds up a
+// collector and sees either all of a batch or nothing of it.
+//
+// Sizes: a series costs about 500 B and its labels, a sample 1 to 9 B (chunk.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/labels.h"
+#include "common/matcher.h"
+#include "common/metrics.h"
+#include "common/result.h"
+#include "common/sample.h"
+
+namespace fettle::rules {
+
+// Labels shared by the store, selections and results: nobody copies them, nobody outlives them.
+using LabelsPtr = std::shared_ptr<const Labels>;
+
+class Selection;  // rules/samples/selection.h
+
+struct SampleStoreOptions {
+  Millis retention = std::chrono::hours(24);
+  std::size_t series_max = 1'000'000;       // then new series are refused, named "series limit"
+  std::size_t labels_per_series_max = 64;   // likewise "label limit"
+  std::size_t label_bytes_max = 16 * 1024;  // of one name or value
+};
+
+class SampleStore final : public SampleSink {
+ public:
+  // The labels of series whose value changed (appeared, changed, or became stale) in one batch of
+  // Origin::kEvent. Called after the batch can be read, without a lock, by the appending thread: it
+  // only hands the news on.
+  using ChangeObserver = std::function<void(std::span<const LabelsPtr> changed)>;
+
+  // `metrics` may be null (tests of rules and queries); otherwise it must outlive the store.
+  explicit SampleStore(SampleStoreOptions options, Metrics* metrics = nullptr);
+  ~SampleStore() override;
+  SampleStore(const SampleStore&) = delete;
+  SampleStore& operator=(const SampleStore&) = delete;
+
+  // Takes what can be taken. Refused and counted by reason: out of order, duplicate (same time,
+  // another value; the same value again is simply known), too old, over a limit, no labels.
+  // The error names the first refusal; kLimit for limits, kInvalid for the others.
+  Status Append(const SampleBatch& batch) override;
+
+  // Before the first event batch; one observer.
+  void OnEventChange(ChangeObserver observer);
+
+  // The series that match all matchers and may have samples in (from, to], in order of creation.
+  Selection Select(const Matchers& matchers, Time from, Time to) const;
+
+  // Forgets samples older than now - retention, and series without samples. Bounded work a call is
+  // not promised: one pass over all series. The root calls it every minute or so.
+  void Expire(Time now);
+
+  // The newest sample's time; nullopt in an empty store. `Latest` of one series: exact labels.
+  std::optional<Time> newest() const;
+  std::optional<Time> oldest() const;
+  std::optional<Sample> Latest(const Labels& labels) const;
+
+  // Names and values of the index, sorted; with matchers, those of matching series with samples in
+  // (from, to]. At most `limit` (0: all).
+  std::vector<std::string> LabelNames(const Matchers& matchers, Time from, Time to,
+                                      std::size_t limit) const;
+  std::vector<std::string> LabelValues(std::string_view name, const Matchers& matchers, Time from,
+                                       Time to, std::size_t limit) const;
+
+  struct Stats {
+    std::size_t series = 0;
+    std::size_t samples = 0;
+    std::size_t chunk_bytes = 0;
+    std::uint64_t appended = 0;
+    std::uint64_t refused = 0;
+  };
+  Stats stats() const;
+
+  // Forgets everything (the test language's `clear`).
+  void Clear();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fettle::rules

@@ -1,0 +1,58 @@
+// What SampleStore::Select found: series and references to their chunks, as they were at that
+// moment. A value; reading needs no lock and may happen on any thread, or several.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "common/sample.h"
+#include "rules/samples/samples.h"
+
+namespace fettle::rules {
+
+class Chunk;  // rules/samples/chunk.h
+
+// Samples of one series side by side, oldest first; the same length. Stale markers are among them.
+struct SampleColumns {
+  std::vector<std::int64_t> times;  // milliseconds since the epoch
+  std::vector<double> values;
+  void Clear() {
+    times.clear();
+    values.clear();
+  }
+};
+
+class Selection {
+ public:
+  std::size_t size() const { return series_.size(); }
+  bool empty() const { return series_.empty(); }
+  const LabelsPtr& labels(std::size_t series) const { return series_[series].labels; }
+
+  // Replaces what is in `into` by the samples in (from, to]; the buffer is meant to be reused.
+  void Read(std::size_t series, std::int64_t from_exclusive, std::int64_t to,
+            SampleColumns& into) const;
+  // The newest sample in the selected time; nullopt if there is none.
+  std::optional<Sample> Last(std::size_t series) const;
+
+ private:
+  friend class SampleStore;
+  struct ChunkRef {
+    std::shared_ptr<const Chunk> chunk;
+    std::uint32_t samples = 0;  // those that existed when selected
+  };
+  struct Entry {
+    LabelsPtr labels;
+    std::uint32_t first_chunk = 0;
+    std::uint32_t chunks = 0;
+  };
+  std::vector<Entry> series_;
+  std::vector<ChunkRef> chunks_;
+  std::int64_t from_exclusive_ = 0;
+  std::int64_t to_ = 0;
+};
+
+}  // namespace fettle::rules

@@ -1,0 +1,15 @@
+// Prints floating point numbers as Go does, so that our text equals Prometheus' to the byte. Pure.
+#pragma once
+
+#include <string>
+
+namespace fettle {
+
+// The shortest text that reads back the same, with an exponent outside 1e-4 .. 1e6, as
+// strconv.FormatFloat(v, 'g', -1, 64) prints it: "1", "0.005", "1e+06", "1.5e-05", "NaN", "+Inf".
+// For exposition and le labels.
+std::string FormatFloat(double value);
+// The same, never with an exponent, as FormatFloat(v, 'f', -1, 64): the query API's values.
+std::string FormatFloatFixed(double value);
+
+}  // namespace fettle

@@ -1,8 +1,10 @@
 // Fettle's own counters and gauges, in prometheus-cpp's registry, so that every refusal and retry
-// is visible. Safe from any thread; handles stay valid as long as Metrics.
+// is visible. Safe from any thread; handles stay valid as long as Metrics, except those of removed
+// gauges.
 //
-// Names and HELP texts are checked here, because prometheus-cpp throws on them. Every name is in
-// docs/metrics.md; a test compares.
+// Names, label names and HELP texts are our own, so a bad one is a broken promise, checked here
+// because prometheus-cpp would throw. A name has one type and the HELP it was first asked for with.
+// Counters' names end in _total. Every name is in docs/metrics.md; a test compares.
 #pragma once
 
 #include <prometheus/counter.h>
@@ -10,6 +12,8 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -33,11 +37,21 @@ class Metrics {
   // Takes one gauge away again: unknown is absent, never 0.
   void RemoveGauge(const std::string& name, const Labels& labels);
 
-  // Everything, for exposition and the sample store.
+  // Everything, for exposition and the sample store: families sorted by name, points by labels.
   std::vector<MetricFamily> Collect() const;
 
  private:
+  template <typename T>
+  prometheus::Family<T>& FamilyOf(std::map<std::string, prometheus::Family<T>*>& families,
+                                  prometheus::detail::Builder<T> builder, const std::string& name,
+                                  const std::string& help);
+
   prometheus::Registry registry_;
+  // Guards the maps, not the families, which guard themselves.
+  std::mutex mutex_;
+  std::map<std::string, prometheus::Family<prometheus::Counter>*> counters_;
+  std::map<std::string, prometheus::Family<prometheus::Gauge>*> gauges_;
+  std::map<std::string, prometheus::Family<prometheus::Histogram>*> histograms_;
 };
 
 }  // namespace fettle

@@ -39,6 +39,8 @@ using LogSink = std::function<void(std::string_view line)>;
 // The whole program's log; components get a Log of it.
 class LogWriter {
  public:
+  // A longer message or value is cut there and says how long it was.
+  static constexpr std::size_t kValueBytesMax = 8 * 1024;
   struct Options {
     LogLevel level = LogLevel::kInfo;
     LogFormat format = LogFormat::kLogfmt;
@@ -59,11 +61,12 @@ class LogWriter {
 // Whole lines to stderr.
 LogSink StderrSink();
 
-// A component's handle on the log: a value, cheap to copy. With() adds fields to every line, such as
-// the correlation id of one incident, run or request.
+// A component's handle on the log: a value, cheap to copy. With() adds fields to every line, such
+// as the correlation id of one incident, run or request.
 class Log {
  public:
-  Log(LogWriter& writer, std::string component) : writer_(&writer), component_(std::move(component)) {}
+  Log(LogWriter& writer, std::string component)
+      : writer_(&writer), component_(std::move(component)) {}
   Log With(LogFields fields) const;
 
   void Debug(std::string_view message, LogFields fields = {}) const;

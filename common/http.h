@@ -44,7 +44,7 @@ std::string_view ToString(Role role);
 
 // Who asks, as the server's authentication found out.
 struct Identity {
-  std::string name;       // "" is anonymous
+  std::string name;  // "" is anonymous
   Role role = Role::kPublic;
   bool authenticated = false;
 };
@@ -77,6 +77,7 @@ HttpResponse TextResponse(int status, std::string_view text);
 HttpResponse JsonResponse(int status, std::string body);
 
 std::string PercentEncode(std::string_view text);  // all but A-Z a-z 0-9 - . _ ~
+// An escape that is none ("%zz") stays as it is.
 std::string PercentDecode(std::string_view text, bool plus_is_space);
 
 struct TlsOptions {
@@ -88,14 +89,14 @@ struct TlsOptions {
 };
 
 struct HttpOptions {
-  Millis timeout{10'000};          // the whole exchange; kTimeout after that
+  Millis timeout{10'000};  // the whole exchange; kTimeout after that
   Millis connect_timeout{5'000};
   std::size_t body_bytes_max = 8 * 1024 * 1024;  // a longer answer is kLimit
-  std::string unix_socket;         // path; "" is TCP
+  std::string unix_socket;                       // path; "" is TCP
   TlsOptions tls;
   std::string proxy_url;
   bool follow_redirects = false;
-  bool fresh_connection = false;   // never an idle one: after a time-out, for long-lived streams
+  bool fresh_connection = false;  // never an idle one: after a time-out, for long-lived streams
   // With it, the body is handed over piece by piece and HttpResponse::body stays empty; false ends
   // the exchange (kFailed). body_bytes_max does not apply; the timeout does (zero: none).
   std::function<bool(std::string_view piece)> on_body;

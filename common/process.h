@@ -21,8 +21,11 @@ struct ProcessSpec {
   std::map<std::string, std::string> environment;  // all the child gets, plus PATH if absent here
   std::string directory;                           // "" stays where we are
   std::string standard_input;
-  Millis timeout{60'000};           // then TERM to the group, and KILL kill_after later
+  Millis timeout{60'000};  // then TERM to the group, and KILL kill_after later
   Millis kill_after{5'000};
+  // How long a pipe may stay open, and silent, after the child's exit. Then a descendant has kept
+  // it: its group is killed. A descendant that gave the pipes back is a daemon, and is left alone.
+  Millis quiet_after_exit{2'000};
   std::size_t output_bytes_max = 1024 * 1024;  // of stdout; more is cut and said so
   std::size_t error_bytes_max = 64 * 1024;     // the tail of stderr is kept
   // With it, stdout is handed over piece by piece as it comes (a slow reader holds the child back),
@@ -35,8 +38,8 @@ struct ProcessSpec {
 };
 
 struct ProcessResult {
-  int exit_code = 0;      // meaningful if signal == 0
-  int signal = 0;         // that ended it
+  int exit_code = 0;  // meaningful if signal == 0
+  int signal = 0;     // that ended it
   std::string output;
   std::string error;
   bool output_cut = false;

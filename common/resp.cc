@@ -124,7 +124,7 @@ Result<std::string> RespReader::Line() {
   std::size_t searched = at_;
   for (;;) {
     const std::size_t end = buffer_.find("\r\n", searched);
-    if (end != std::string::npos) {
+    if (end != std::string::npos && end - at_ <= kLineBytesMax) {
       std::string line = buffer_.substr(at_, end - at_);
       at_ = end + 2;
       if (Status charged = Charge(line.size()); !charged) return tl::unexpected(charged.error());

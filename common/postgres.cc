@@ -21,8 +21,8 @@ namespace {
 
 // Of all values of one answer together.
 constexpr std::size_t kAnswerBytesMax = 64 * 1024 * 1024;
-// How long a cancelled statement gets to end, so that the connection stays of use.
-constexpr Millis kCancelGrace{2'000};
+// How long past its deadline a statement gets to be cancelled, so that the connection stays of use.
+constexpr Millis kCancelGrace{1'000};
 // libpq's own sockets, also the one that cancels, give up on a silent network after this.
 constexpr const char* kTcpUserTimeoutMs = "30000";
 
@@ -169,7 +169,7 @@ struct Postgres::Impl {
   Status Wait(short events, const Deadline& deadline) const;
   Status SendAll(const Deadline& deadline) const;
   Result<ResultPtr> NextResult(const Deadline& deadline) const;
-  void Cancel();
+  void Cancel(const Deadline& grace);
   void Drain(const Deadline& deadline);
   Result<PostgresRows> Collect(const Deadline& deadline, std::size_t rows_max);
 };
@@ -211,7 +211,7 @@ Result<ResultPtr> Postgres::Impl::NextResult(const Deadline& deadline) const {
 
 // PQcancel opens a connection of its own and blocks without a deadline, so a thread does it. It is
 // waited for: a cancellation that arrives late would hit the next statement.
-void Postgres::Impl::Cancel() {
+void Postgres::Impl::Cancel(const Deadline& grace) {
   const std::shared_ptr<PGcancel> cancel(PQgetCancel(connection.get()), CancelFree{});
   if (!cancel) return;
   auto done = std::make_shared<std::promise<void>>();
@@ -226,7 +226,7 @@ void Postgres::Impl::Cancel() {
     broken = true;
     return;
   }
-  if (ended.wait_for(kCancelGrace) != std::future_status::ready) broken = true;
+  if (ended.wait_for(grace.Left()) != std::future_status::ready) broken = true;
 }
 
 // Reads what is left of an answer nobody wants; a connection that cannot do so is given up.
@@ -363,11 +363,12 @@ Result<PostgresRows> Postgres::Query(const std::string& sql,
                                    : Result<PostgresRows>(tl::unexpected(sent.error()));
   if (rows) return rows;
   Error error = rows.error();
-  if (error.cause == Cause::kTimeout || error.cause == Cause::kLimit) impl_->Cancel();
+  const Deadline grace(kCancelGrace);
+  if (error.cause == Cause::kTimeout || error.cause == Cause::kLimit) impl_->Cancel(grace);
   if (error.cause == Cause::kTimeout && deadline.Passed()) {
     error.message = fmt::format("no answer within {} ms; it was told to stop", timeout.count());
   }
-  if (!impl_->broken) impl_->Drain(Deadline(kCancelGrace));
+  if (!impl_->broken) impl_->Drain(grace);
   return While(kIntention, error);
 }
 

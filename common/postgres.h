@@ -29,7 +29,7 @@ class Postgres {
   ~Postgres();
 
   // One statement with $1… parameters. At the deadline the server is told to cancel, and the answer
-  // is kTimeout. More than `rows_max` rows is kLimit.
+  // is kTimeout at most a second later. More than `rows_max` rows is kLimit.
   Result<PostgresRows> Query(const std::string& sql, const std::vector<std::string>& parameters,
                              Millis timeout, std::size_t rows_max = kRowsMax);
   // 150018 is 15.18.

@@ -12,20 +12,27 @@
 
 namespace fettle::receivers {
 
-// One alert as it is believed to be now. A value.
+// One alert as it is believed to be now. A value. `alert.ends_at` is always set: when it ended, or
+// when it will count as ended unless its sender repeats it; ask `alert.ResolvedAt(now)`.
 struct LiveAlert {
   Alert alert;
   std::uint64_t fingerprint = 0;
   AlertSource source = AlertSource::kRules;
   Time updated_at;
+  // The end is only a time-out of ours, not the sender's word.
+  bool times_out = false;
 };
 
-// Called on the brain, after the alert is stored, at every change: new, re-posted, resolved. A
-// re-post of an unchanged alert is a change too; keys are (fingerprint, starts_at).
+// Called on the brain, after the alert is stored, at every change: new, re-posted, resolved, timed
+// out; and once for each alert when subscribing. A re-post of an unchanged alert is a change too;
+// keys are (fingerprint, starts_at).
 class AlertConsumer {
  public:
   virtual ~AlertConsumer() = default;
   virtual void Consider(const LiveAlert& alert, const Moment& now) = 0;
+  // A resolved alert is forgotten after a while unless somebody still needs it, such as a group
+  // that could not tell of its end yet.
+  virtual bool Needs(std::uint64_t /*fingerprint*/) const { return false; }
 };
 
 // The three reasons to stay quiet: silenced, inhibited, out of hours. They hold notifications and

@@ -1,0 +1,305 @@
+#include "receivers/alerts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace fettle::receivers {
+namespace {
+
+constexpr std::array kSourceNames = {"rules", "api", "webhook", "events"};
+
+std::string Joined(const std::vector<std::string>& complaints) {
+  return fmt::format("{}", fmt::join(complaints, "\n"));
+}
+
+// What the sender hears once the valid part is stored.
+Status Verdict(Status stored, const std::string& complaints) {
+  if (!stored || complaints.empty()) return stored;
+  return tl::unexpected<Error>(Error{complaints, Cause::kInvalid});
+}
+
+}  // namespace
+
+Alerts::Alerts(Deps deps, Options options)
+    : deps_(std::move(deps)),
+      options_(options),
+      resolve_timeout_(options.defaults.resolve_timeout.count()),
+      log_({.brain = deps_.brain,
+            .hands = deps_.hands,
+            .store = deps_.store,
+            .metrics = deps_.metrics,
+            .log = deps_.log,
+            .fold = [this](const Posting& posting, const Moment& now) { Fold(posting, now); },
+            .bucket =
+                [this](unsigned bucket) {
+                  AlertLog::Live found;
+                  const std::uint64_t first = std::uint64_t{bucket} << 56;
+                  for (auto it = live_.lower_bound(first);
+                       it != live_.end() && AlertLog::BucketOf(it->first) == bucket; ++it) {
+                    found.push_back(it->second);
+                  }
+                  return found;
+                }}),
+      refused_(deps_.metrics.Counter("fettle_alerts_refused_total",
+                                     "New alerts refused because too many are live already.")),
+      collisions_(deps_.metrics.Counter(
+          "fettle_alerts_collisions_total",
+          "Alerts dropped because another one with the same fingerprint is live.")),
+      live_gauge_(deps_.metrics.Gauge("fettle_alerts_live",
+                                      "Alerts kept, firing or resolved and not yet forgotten.")) {
+  for (std::size_t i = 0; i < kSourceNames.size(); ++i) {
+    const Labels labels{{"source", kSourceNames[i]}};
+    received_[i] = &deps_.metrics.Counter("fettle_alerts_received_total",
+                                          "Valid alerts received, re-posts included.", labels);
+    invalid_[i] = &deps_.metrics.Counter("fettle_alerts_invalid_total",
+                                         "Alerts received and dropped as invalid.", labels);
+  }
+}
+
+Alerts::~Alerts() {
+  deps_.brain.Cancel(expiry_);
+  deps_.brain.Cancel(garbage_);
+}
+
+Status Alerts::Restore(const Moment& now) {
+  Result<AlertLog::Restored> restored = log_.Restore();
+  if (!restored) return tl::unexpected<Error>(restored.error());
+  for (LiveAlert& alert : restored->live) Believe(std::move(alert));
+  for (Posting& posting : restored->postings) {
+    for (LiveAlert& alert : posting.alerts) {
+      if (posting.timed_out) {
+        PutTimedOut(alert);
+      } else {
+        Put(std::move(alert));
+      }
+    }
+  }
+  // Nobody could repeat an alert while we were down, so our time-outs start again. Those that ran
+  // out before are stored as ended (see Expire).
+  const Time patience = now.wall + Millis(resolve_timeout_.load());
+  for (auto& [fingerprint, live] : live_) {
+    if (!live->times_out || live->alert.ends_at >= patience) continue;
+    auto longer = std::make_shared<LiveAlert>(*live);
+    longer->alert.ends_at = patience;
+    live = std::move(longer);
+  }
+  ends_.clear();
+  for (const auto& [fingerprint, live] : live_) {
+    if (!live->alert.ResolvedAt(now.wall)) ends_.emplace(live->alert.ends_at, fingerprint);
+  }
+  Wait(now);
+  CollectGarbage(now);
+  return {};
+}
+
+void Alerts::Subscribe(AlertConsumer& consumer, const Moment& now) {
+  consumers_.push_back(&consumer);
+  for (const auto& [fingerprint, live] : live_) consumer.Consider(*live, now);
+}
+
+void Alerts::Unsubscribe(AlertConsumer& consumer) { std::erase(consumers_, &consumer); }
+
+void Alerts::Post(AlertBatch batch, Then then) {
+  const auto source = static_cast<std::size_t>(batch.source);
+  PostingDefaults defaults = options_.defaults;
+  defaults.resolve_timeout = Millis(resolve_timeout_.load());
+  Checked checked = CheckAlerts(std::move(batch), defaults, deps_.clock.Now().wall);
+  const std::size_t size = checked.posting.alerts.size();
+  received_[source]->Increment(static_cast<double>(size));
+  invalid_[source]->Increment(static_cast<double>(checked.complaints.size()));
+  std::string complaints = Joined(checked.complaints);
+  if (size == 0) return then(Verdict({}, complaints));
+
+  const std::size_t before = on_the_way_.fetch_add(size);
+  if (live_count_.load() + before + size <= options_.alerts_max) {
+    return Append(std::make_shared<const Posting>(std::move(checked.posting)),
+                  std::move(complaints), std::move(then));
+  }
+  // Near the limit only the brain knows which of them are new.
+  auto posting = std::make_shared<Posting>(std::move(checked.posting));
+  const bool accepted = deps_.brain.Post([this, posting, complaints, then](const Moment& now) {
+    StoreWhatFits(std::move(*posting), complaints, then, now);
+  });
+  if (accepted) return;
+  on_the_way_.fetch_sub(size);
+  then(Fail(Cause::kUnavailable, "too many requests are waiting for a decision"));
+}
+
+void Alerts::StoreWhatFits(Posting posting, std::string complaints, Then then, const Moment& now) {
+  const std::size_t asked = posting.alerts.size();
+  if (live_.size() + asked > options_.alerts_max && now.boot >= forget_not_before_) {
+    forget_not_before_ = now.boot + kForgetEvery;
+    Forget(now);
+  }
+  std::size_t room = options_.alerts_max - std::min(options_.alerts_max, live_.size());
+  std::erase_if(posting.alerts, [&](const LiveAlert& alert) {
+    if (live_.contains(alert.fingerprint)) return false;
+    if (room == 0) return true;
+    --room;
+    return false;
+  });
+  const std::size_t fitting = posting.alerts.size();
+  on_the_way_.fetch_sub(asked - fitting);
+  if (fitting < asked) {
+    refused_.Increment(static_cast<double>(asked - fitting));
+    then = [then, max = options_.alerts_max](Status status) {
+      if (!status) return then(std::move(status));
+      then(Fail(Cause::kLimit, "{} alerts are live already, new ones are refused", max));
+    };
+  }
+  if (fitting == 0) return then({});
+  Append(std::make_shared<const Posting>(std::move(posting)), std::move(complaints),
+         std::move(then));
+}
+
+void Alerts::Append(std::shared_ptr<const Posting> posting, std::string complaints, Then then) {
+  const std::size_t size = posting->alerts.size();
+  log_.Append(std::move(posting), [this, size, complaints = std::move(complaints),
+                                   then = std::move(then)](Status status) {
+    // Folded ones leave the way in Fold().
+    if (!status) on_the_way_.fetch_sub(size);
+    then(Verdict(std::move(status), complaints));
+  });
+}
+
+void Alerts::Fold(const Posting& posting, const Moment& now) {
+  for (const LiveAlert& alert : posting.alerts) {
+    const Live live = posting.timed_out ? PutTimedOut(alert) : Put(alert);
+    if (live != nullptr) Tell(*live, now);
+  }
+  if (!posting.timed_out) on_the_way_.fetch_sub(posting.alerts.size());
+  Wait(now);
+}
+
+Alerts::Live Alerts::Put(LiveAlert young) {
+  const Live old = Find(young.fingerprint);
+  if (old == nullptr) return Believe(std::move(young));
+  if (old->alert.labels != young.alert.labels) {
+    collisions_.Increment();
+    deps_.log.Warn(
+        "dropped an alert whose fingerprint another one has",
+        {{"labels", young.alert.labels.ToString()}, {"other", old->alert.labels.ToString()}});
+    return nullptr;
+  }
+  ends_.erase({old->alert.ends_at, old->fingerprint});
+  return Believe(Merge(*old, young));
+}
+
+Alerts::Live Alerts::PutTimedOut(const LiveAlert& over) {
+  const Live old = Find(over.fingerprint);
+  // Somebody repeated it while this was being stored: it did not run out.
+  if (old == nullptr || !old->times_out || old->alert.ends_at != over.alert.ends_at) return nullptr;
+  ends_.erase({old->alert.ends_at, old->fingerprint});
+  LiveAlert ended = *old;
+  ended.times_out = false;
+  return Believe(std::move(ended));
+}
+
+Alerts::Live Alerts::Believe(LiveAlert alert) {
+  auto live = std::make_shared<const LiveAlert>(std::move(alert));
+  live_.insert_or_assign(live->fingerprint, live);
+  // Whether that end is past already is the next Expire()'s business; told twice does no harm.
+  if (live->alert.ends_at > live->updated_at) ends_.emplace(live->alert.ends_at, live->fingerprint);
+  Changed();
+  return live;
+}
+
+void Alerts::Changed() {
+  ++version_;
+  live_count_.store(live_.size());
+  live_gauge_.Set(static_cast<double>(live_.size()));
+}
+
+void Alerts::Tell(const LiveAlert& alert, const Moment& now) {
+  for (AlertConsumer* consumer : consumers_) consumer->Consider(alert, now);
+}
+
+// An end that its sender gave is true when its time comes. A time-out of ours is first stored as
+// an end, so that a restart neither forgets it nor starts it again.
+void Alerts::Expire(const Moment& now) {
+  auto ended = std::make_shared<Posting>();
+  ended->at = now.wall;
+  ended->timed_out = true;
+  while (!ends_.empty() && ends_.begin()->first <= now.wall) {
+    const Live live = live_.at(ends_.begin()->second);
+    ends_.erase(ends_.begin());
+    if (live->times_out) {
+      ended->alerts.push_back(*live);
+    } else {
+      Tell(*live, now);
+    }
+  }
+  if (!ended->alerts.empty()) {
+    log_.Append(ended, [this, ended](Status status) {
+      if (status) return;
+      deps_.log.Warn("could not store that alerts timed out; trying again",
+                     {{"alerts", ended->alerts.size()}, {"err", status.error().message}});
+      deps_.brain.Finish([this, ended](const Moment& later) { ExpireLater(*ended, later); });
+    });
+  }
+  Wait(now);
+}
+
+void Alerts::ExpireLater(const Posting& posting, const Moment& now) {
+  deps_.brain.Cancel(expiry_);
+  for (const LiveAlert& alert : posting.alerts) {
+    const Live live = Find(alert.fingerprint);
+    if (live != nullptr && live->times_out) ends_.emplace(live->alert.ends_at, live->fingerprint);
+  }
+  expiry_ = deps_.brain.At(now.boot + kLookAgain, [this](const Moment& later) {
+    expiry_ = {};
+    Expire(later);
+  });
+}
+
+void Alerts::Wait(const Moment& now) {
+  if (ends_.empty()) return;
+  const Millis until = std::clamp(ends_.begin()->first - now.wall, Millis(0), kLookAgain);
+  const BootTime when = now.boot + until;
+  if (expiry_ && expiry_.when <= when) return;
+  deps_.brain.Cancel(expiry_);
+  expiry_ = deps_.brain.At(when, [this](const Moment& t) {
+    expiry_ = {};
+    Expire(t);
+  });
+}
+
+void Alerts::CollectGarbage(const Moment& now) {
+  Forget(now);
+  garbage_ = deps_.brain.At(now.boot + options_.gc_interval,
+                            [this](const Moment& later) { CollectGarbage(later); });
+}
+
+void Alerts::Forget(const Moment& now) {
+  const std::size_t forgotten = std::erase_if(live_, [&](const auto& entry) {
+    const auto& [fingerprint, live] = entry;
+    return live->alert.ResolvedAt(now.wall) && !live->times_out &&
+           std::none_of(consumers_.begin(), consumers_.end(),
+                        [&](AlertConsumer* consumer) { return consumer->Needs(fingerprint); });
+  });
+  if (forgotten > 0) Changed();
+}
+
+std::shared_ptr<const AlertsSnapshot> Alerts::Snapshot() {
+  if (snapshot_ != nullptr && snapshot_->version == version_) return snapshot_;
+  auto fresh = std::make_shared<AlertsSnapshot>();
+  fresh->version = version_;
+  fresh->alerts.reserve(live_.size());
+  for (const auto& [fingerprint, live] : live_) fresh->alerts.push_back(live);
+  snapshot_ = std::move(fresh);
+  return snapshot_;
+}
+
+Result<std::shared_ptr<const AlertsSnapshot>> Alerts::Look(Millis timeout) {
+  return deps_.brain.Call(timeout, [this](const Moment&) { return Snapshot(); });
+}
+
+std::shared_ptr<const LiveAlert> Alerts::Find(std::uint64_t fingerprint) const {
+  const auto found = live_.find(fingerprint);
+  return found == live_.end() ? nullptr : found->second;
+}
+
+}  // namespace fettle::receivers

@@ -24,6 +24,8 @@ class BackupRunner {
  public:
   using Then = std::function<void(Result<BackupOutcome>, const Moment& now)>;
   virtual ~BackupRunner() = default;
+  // True if the configuration has such a job: an alert's label may only choose among these.
+  virtual bool Knows(const std::string& name) const = 0;
   // Runs the job once, unless a good run has ended after `since` (then: converged, at once) or one
   // is running now (then: waits for that one and answers with its outcome). So asking again with
   // the same `since`, as the mender does after a crash, never runs a job twice for one cause.

@@ -29,29 +29,41 @@ struct Place {
   int column = 0;  // from 1
 };
 
+// What is wrong with a configuration, all of it.
 class Complaints {
  public:
+  // More than these are only counted.
+  static constexpr std::size_t kListMax = 1'000;
   void Add(const Place& place, std::string text);
   bool empty() const { return list_.empty(); }
   std::size_t size() const { return list_.size(); }
-  // One "file:line:column: text" a line, sorted by place.
+  // One "file:line:column: text" a line, sorted by place, without a last newline.
   std::string ToString() const;
 
  private:
   std::vector<std::pair<Place, std::string>> list_;
+  std::size_t beyond_ = 0;
 };
+
+struct Entry;
 
 struct Node {
   enum class Kind { kNull, kScalar, kSequence, kMapping };
   Kind kind = Kind::kNull;
   std::string text;     // of a scalar, ${NAME} expanded
+  std::string source;   // the text before that, if there was a ${NAME}: show this, it is no secret
   bool quoted = false;  // "10" is text, 10 is a number
   Place place;
-  std::vector<Node> items;                        // of a sequence
-  std::vector<std::pair<Node, Node>> entries;     // of a mapping, in file order
+  std::vector<Node> items;     // of a sequence
+  std::vector<Entry> entries;  // of a mapping, in file order
 
   // The value of a key, or nullptr.
   const Node* Find(std::string_view key) const;
+};
+
+struct Entry {
+  Node key;
+  Node value;
 };
 
 struct LoadOptions {
@@ -59,7 +71,8 @@ struct LoadOptions {
   std::function<std::optional<std::string>(const std::string&)> getenv;  // empty: the process's
 };
 inline constexpr int kDepthMax = 64;
-inline constexpr std::size_t kNodesMax = 1'000'000;
+inline constexpr std::size_t kNodesMax = 1'000'000;  // an alias counts as what it stands for
+inline constexpr std::size_t kTextBytesMax = 64 * 1024 * 1024;
 inline constexpr std::size_t kFileBytesMax = 16 * 1024 * 1024;
 
 // nullopt if the text is no YAML at all (a complaint says where).
@@ -68,12 +81,15 @@ std::optional<Node> Load(std::string_view text, const std::string& file, Complai
 std::optional<Node> LoadFile(const std::string& path, Complaints& complaints,
                              const LoadOptions& options = {});
 
+// The offending text for a message: quoted, and cut if it is long.
+std::string Shown(std::string_view text);
+
 // ", did you mean \"port\"?" for the nearest of `known` within a small edit distance, or "".
 std::string Suggestion(std::string_view word, const std::vector<std::string>& known);
 
-// A scalar read as T, or the reason why it is not one, without place ("is not a duration").
-// Specialised for std::string, bool, int, std::int64_t, double, std::size_t (plain or 8MiB, 1GiB),
-// Millis (Prometheus durations: 1h30m) and Secret.
+// A scalar read as T, or the reason why it is none, without place ("must be a number, not "x"").
+// Specialised for std::string, bool, int, std::int64_t, double, std::size_t (plain or 8MiB, 1GiB)
+// and Millis (Prometheus durations: 1h30m).
 template <typename T>
 Result<T> Decode(const Node& node);
 
@@ -100,11 +116,10 @@ class Mapping {
     Complain(node->place, std::string(key) + " " + value.error().message);
     return std::nullopt;
   }
-  // As Get, but a missing key is a complaint at the mapping's place.
+  // As Get, but a missing or empty key is a complaint.
   template <typename T>
   T Require(std::string_view key) {
-    if (Child(key) == nullptr) Complain(place(), "\"" + std::string(key) + "\" is missing");
-    return Get<T>(key, T{});
+    return IsMissing(key) ? T{} : Get<T>(key, T{});
   }
   // Plain lists of scalars: [a, b]. Absent is empty.
   template <typename T>
@@ -126,7 +141,7 @@ class Mapping {
   template <typename E>
   E OneOf(std::string_view key, E fallback, const std::vector<std::pair<std::string, E>>& words) {
     const Node* node = Child(key);
-    if (node == nullptr) return fallback;
+    if (node == nullptr || node->kind == Node::Kind::kNull) return fallback;
     std::vector<std::string> known;
     for (const auto& [word, value] : words) {
       if (node->kind == Node::Kind::kScalar && node->text == word) return value;
@@ -154,7 +169,13 @@ class Mapping {
   const std::string& what() const { return what_; }
 
  private:
-  void ComplainChoice(const Node& node, std::string_view key, const std::vector<std::string>& known);
+  bool IsReadable() const {
+    return node_.kind == Node::Kind::kNull || node_.kind == Node::Kind::kMapping;
+  }
+  // Complains if so.
+  bool IsMissing(std::string_view key);
+  void ComplainChoice(const Node& node, std::string_view key,
+                      const std::vector<std::string>& known);
 
   const Node& node_;
   const std::string what_;
@@ -162,12 +183,19 @@ class Mapping {
   std::vector<std::string> understood_;
 };
 
-template <> Result<std::string> Decode(const Node& node);
-template <> Result<bool> Decode(const Node& node);
-template <> Result<int> Decode(const Node& node);
-template <> Result<std::int64_t> Decode(const Node& node);
-template <> Result<std::size_t> Decode(const Node& node);
-template <> Result<double> Decode(const Node& node);
-template <> Result<Millis> Decode(const Node& node);
+template <>
+Result<std::string> Decode(const Node& node);
+template <>
+Result<bool> Decode(const Node& node);
+template <>
+Result<int> Decode(const Node& node);
+template <>
+Result<std::int64_t> Decode(const Node& node);
+template <>
+Result<std::size_t> Decode(const Node& node);
+template <>
+Result<double> Decode(const Node& node);
+template <>
+Result<Millis> Decode(const Node& node);
 
 }  // namespace fettle::yaml

@@ -40,6 +40,10 @@ struct Connections {
   std::map<std::string, S3Connection> s3;
 };
 
+// ca_file, cert_file, key_file, server_name and insecure_skip_verify, as Prometheus' tls_config.
+TlsOptions ReadTlsOptions(const yaml::Node& node, const std::string& what,
+                          yaml::Complaints& complaints);
+
 // Complains about what is wrong; `node` may be null (no such section).
 Connections ReadConnections(const yaml::Node* node, yaml::Complaints& complaints);
 

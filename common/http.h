@@ -94,16 +94,21 @@ struct HttpOptions {
   std::size_t body_bytes_max = 8 * 1024 * 1024;  // a longer answer is kLimit
   std::string unix_socket;                       // path; "" is TCP
   TlsOptions tls;
-  std::string proxy_url;
+  std::string proxy_url;  // http, https or socks5; "" is none, whatever the environment says
+  std::string no_proxy;   // hosts, domains and networks, with commas
+  // Ten at most. Another scheme, host or port gets no credentials: none of the request's headers
+  // but those that describe content. 301, 302 and 303 turn a POST into a GET.
   bool follow_redirects = false;
   bool fresh_connection = false;  // never an idle one: after a time-out, for long-lived streams
+  bool accept_gzip = false;       // the body is handed over decoded, and limited as such
+  bool secret_url = false;        // errors name only scheme and host: the path is a credential
   // With it, the body is handed over piece by piece and HttpResponse::body stays empty; false ends
   // the exchange (kFailed). body_bytes_max does not apply; the timeout does (zero: none).
   std::function<bool(std::string_view piece)> on_body;
   // For streams. Told once the status and headers are in, before any body; false ends the exchange.
   std::function<bool(const HttpResponse& head)> on_head;
-  Millis idle_timeout{0};          // no byte for so long ends the exchange (kTimeout); zero: never
-  std::stop_token stop;            // a request to stop ends the exchange within a second (kFailed)
+  Millis idle_timeout{0};  // no byte for so long ends the exchange (kTimeout); zero: never
+  std::stop_token stop;    // a request to stop ends the exchange within a second (kFailed)
 };
 
 // Safe from any thread; blocks, so it belongs to hands. Any status is a Response; errors are only

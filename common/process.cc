@@ -278,7 +278,17 @@ class Run {
   ProcessResult result_;
 };
 
+// Where SIGCHLD is ignored, by a library or by whoever started us, exit statuses are thrown away.
+void KeepExitStatuses() {
+  struct sigaction action {};
+  ::sigaction(SIGCHLD, nullptr, &action);
+  if (action.sa_handler == SIG_IGN || (action.sa_flags & SA_NOCLDWAIT) != 0) {
+    ::signal(SIGCHLD, SIG_DFL);
+  }
+}
+
 Status Run::Start() {
+  KeepExitStatuses();
   Result<Pipe> output = MakePipe(true);
   Result<Pipe> error = MakePipe(true);
   Result<Pipe> input = spec_.standard_input.empty() ? Pipe{} : MakePipe(false);

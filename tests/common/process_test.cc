@@ -403,6 +403,14 @@ TEST(ProcessTest, GivesTheChildDefaultSignalsAndNoneBlocked) {
                                     "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n"));
 }
 
+TEST(ProcessTest, LearnsTheExitStatusWhereSigchldWasIgnored) {
+  const auto before = ::signal(SIGCHLD, SIG_IGN);
+  const auto result = RunProcess(Shell("exit 7"));
+  ::signal(SIGCHLD, before);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->exit_code, 7);
+}
+
 TEST(ProcessTest, PassesNoDescriptorButTheThree) {
   const int leaky = ::open("/dev/null", O_RDONLY);  // not close-on-exec, as a library might
   const auto result = RunProcess(Shell("echo /proc/self/fd/*; exec 3>&- ; ls /proc/self/fd"));

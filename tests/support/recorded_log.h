@@ -13,13 +13,12 @@ namespace fettle {
 class RecordedLog {
  public:
   RecordedLog()
-      : writer_(
-            clock_,
-            [this](std::string_view line) {
-              const std::lock_guard lock(mutex_);
-              lines_.emplace_back(line);
-            },
-            {.level = LogLevel::kDebug, .format = LogFormat::kLogfmt}) {}
+      : writer_(clock_,
+                [this](std::string_view line) {
+                  const std::lock_guard lock(mutex_);
+                  lines_.emplace_back(line);
+                },
+                {.level = LogLevel::kDebug, .format = LogFormat::kLogfmt}) {}
 
   Log For(std::string component) { return Log(writer_, std::move(component)); }
   std::vector<std::string> Lines() const {

@@ -98,7 +98,8 @@ std::string Page::Render(Format format, bool gzip, const std::vector<MetricFamil
     for (auto& [name, family] : families_) {
       if (!shown_fresh.contains(name)) out += BlockOf(family, format).text;
     }
-    return out + tail;
+    out += tail;
+    return out;
   }
   // RFC 1952: magic, deflate, no flags, no time, no extra flags, unknown system.
   std::string out("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff", 10);

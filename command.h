@@ -1,0 +1,36 @@
+// The commands beside `serve`: each answers with the process's exit code and prints for a person.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fettle.h"
+
+namespace fettle {
+
+// Runs the daemon until SIGTERM or SIGINT; SIGHUP reloads.
+int RunServe(const ServeOptions& options, const std::string& log_level,
+             const std::string& log_format);
+
+// 0, or 1 with every complaint as file:line:column on stderr. Knows a fettle, an Alertmanager and a
+// rule file by their top-level keys.
+int RunCheckConfig(const std::vector<std::string>& files);
+int RunCheckRules(const std::vector<std::string>& files);
+int RunCheckWebConfig(const std::vector<std::string>& files);
+// Prometheus' PromQL test files; prints "N passed, N failed".
+int RunTestPromql(const std::vector<std::string>& files);
+
+// What a running daemon answers, over its HTTP API.
+struct ClientOptions {
+  std::string url = "http://127.0.0.1:9911";
+  std::string http_config_file;
+};
+int RunStatus(const ClientOptions& client);
+int RunBackup(const ClientOptions& client, const std::string& verb, const std::string& name);
+int RunQueryInstant(const ClientOptions& client, const std::string& expression);
+// Checks the audit's hash chain in a storage path.
+int RunAuditVerify(const std::string& storage_path);
+
+std::string VersionText();
+
+}  // namespace fettle

@@ -1,0 +1,176 @@
+// Reads flags and runs one command.
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+
+#include "command.h"
+#include "common/duration.h"
+#include "common/yaml.h"
+
+namespace {
+
+using fettle::ClientOptions;
+using fettle::ServeOptions;
+
+// A flag's text as a duration, for CLI11's validators.
+std::string BadDuration(const std::string& text) {
+  const auto parsed = fettle::ParseDuration(text);
+  return parsed ? "" : parsed.error().message;
+}
+
+void AddMillis(CLI::App& app, const std::string& flag, fettle::Millis& target,
+               const std::string& help) {
+  app.add_option_function<std::string>(
+         flag, [&target](const std::string& text) { target = *fettle::ParseDuration(text); }, help)
+      ->check(CLI::Validator(BadDuration, "DURATION"));
+}
+
+void AddServeFlags(CLI::App& app, ServeOptions& options, std::string& log_level,
+                   std::string& log_format) {
+  app.add_option("--config.file", options.config_file, "fettle.yml");
+  app.add_option("--storage.path", options.storage_path, "where state and samples are kept")
+      ->capture_default_str();
+  app.add_option("--web.listen-address", options.listen_address, "address of the one port")
+      ->capture_default_str();
+  app.add_option("--web.config.file", options.web_config_file, "TLS, users, tokens");
+  app.add_option("--web.external-url", options.external_url, "how others reach this daemon");
+  AddMillis(app, "--storage.retention", options.storage_retention, "how long samples are kept (24h)");
+  app.add_flag("--web.enable-lifecycle", options.enable_lifecycle, "allow /-/reload and /-/quit");
+  AddMillis(app, "--query.lookback-delta", options.lookback_delta,
+            "how old a sample may be and still count (5m)");
+  app.add_option("--query.max-samples", options.query_samples_max, "samples one query may load")
+      ->capture_default_str();
+  app.add_option("--log.level", log_level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  app.add_option("--log.format", log_format, "logfmt or json")
+      ->check(CLI::IsMember({"logfmt", "json"}))
+      ->capture_default_str();
+}
+
+void AddClientFlags(CLI::App& app, ClientOptions& client) {
+  app.add_option("--url", client.url, "the running daemon")->capture_default_str();
+  app.add_option("--http.config.file", client.http_config_file, "credentials, as http_config");
+}
+
+// Every flag that the app or one of its subcommands knows.
+std::vector<std::string> KnownFlags(const CLI::App& app) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  }
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    flags.push_back(sub->get_name());
+    for (std::string& flag : KnownFlags(*sub)) flags.push_back(std::move(flag));
+  }
+  return flags;
+}
+
+// CLI11 names what it did not understand; the suggestion is ours.
+int Complain(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  if (error.get_exit_code() == 0) return app.exit(error);
+  std::fputs(fmt::format("fettle: {}", error.what()).c_str(), stderr);
+  const std::vector<std::string> known = KnownFlags(app);
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    word = word.substr(0, word.find('='));
+    if (std::find(known.begin(), known.end(), word) != known.end()) continue;
+    const std::string suggestion = fettle::yaml::Suggestion(word, known);
+    if (!suggestion.empty()) std::fputs(suggestion.c_str(), stderr);
+  }
+  std::fputs("\nfettle: --help lists the flags\n", stderr);
+  return 2;
+}
+
+int Run(int argc, char** argv) {
+  CLI::App app("fettle observes a stack, judges it by Prometheus rules, tells people and mends it");
+  app.set_version_flag("--version", fettle::VersionText());
+  app.require_subcommand(0, 1);
+  app.fallthrough(false);
+  int code = 0;
+
+  ServeOptions options;
+  std::string log_level = "info";
+  std::string log_format = "logfmt";
+  AddServeFlags(app, options, log_level, log_format);
+  CLI::App* serve = app.add_subcommand("serve", "run the daemon (the default)");
+  AddServeFlags(*serve, options, log_level, log_format);
+
+  std::vector<std::string> files;
+  CLI::App* check = app.add_subcommand("check", "check files and say everything that is wrong");
+  check->require_subcommand(1);
+  const auto add_check = [&](const char* name, const char* help,
+                             int (*run)(const std::vector<std::string>&)) {
+    CLI::App* sub = check->add_subcommand(name, help);
+    sub->add_option("FILE", files, "files")->required();
+    sub->callback([&files, &code, run] { code = run(files); });
+  };
+  add_check("config", "fettle.yml or alertmanager.yml", fettle::RunCheckConfig);
+  add_check("rules", "Prometheus rule files", fettle::RunCheckRules);
+  add_check("web-config", "web configuration files", fettle::RunCheckWebConfig);
+
+  CLI::App* test = app.add_subcommand("test", "run tests written in files");
+  test->require_subcommand(1);
+  CLI::App* test_promql = test->add_subcommand("promql", "Prometheus' PromQL test files");
+  test_promql->add_option("FILE", files, "files")->required();
+  test_promql->callback([&] { code = fettle::RunTestPromql(files); });
+
+  ClientOptions client;
+  CLI::App* status = app.add_subcommand("status", "what is healthy, firing, held and backed up");
+  AddClientFlags(*status, client);
+  status->callback([&] { code = fettle::RunStatus(client); });
+
+  std::string expression;
+  CLI::App* query = app.add_subcommand("query", "ask a running daemon");
+  query->require_subcommand(1);
+  CLI::App* instant = query->add_subcommand("instant", "one expression, now");
+  AddClientFlags(*instant, client);
+  instant->add_option("EXPRESSION", expression, "PromQL")->required();
+  instant->callback([&] { code = fettle::RunQueryInstant(client, expression); });
+
+  std::string name;
+  CLI::App* backup = app.add_subcommand("backup", "backup jobs of a running daemon");
+  backup->require_subcommand(1);
+  for (const char* verb : {"list", "run"}) {
+    CLI::App* sub = backup->add_subcommand(verb, std::string(verb) + " backups");
+    AddClientFlags(*sub, client);
+    CLI::Option* job = sub->add_option("NAME", name, "the job");
+    if (std::string(verb) == "run") job->required();
+    sub->callback([&, verb] { code = fettle::RunBackup(client, verb, name); });
+  }
+
+  CLI::App* audit = app.add_subcommand("audit", "the hash-chained record of decisions");
+  audit->require_subcommand(1);
+  CLI::App* verify = audit->add_subcommand("verify", "check the chain");
+  verify->add_option("--storage.path", options.storage_path, "where state is kept")
+      ->capture_default_str();
+  verify->callback([&] { code = fettle::RunAuditVerify(options.storage_path); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return Complain(app, error, argc, argv);
+  }
+  if (app.get_subcommands().empty() || serve->parsed()) {
+    if (options.config_file.empty()) {
+      std::fputs("fettle: --config.file is missing; deploy/fettle.example.yml shows one\n", stderr);
+      return 2;
+    }
+    return fettle::RunServe(options, log_level, log_format);
+  }
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fputs(fmt::format("fettle: {}\n", error.what()).c_str(), stderr);
+    return 1;
+  }
+}

@@ -15,15 +15,15 @@ namespace fettle {
 
 // `fettle serve`'s flags, by their names. Defaults are the documented ones.
 struct ServeOptions {
-  std::string config_file;                               // --config.file
-  std::string storage_path = "data";                     // --storage.path
-  std::string listen_address = "127.0.0.1:9911";         // --web.listen-address
-  std::string web_config_file;                           // --web.config.file
-  std::string external_url;                              // --web.external-url
-  Millis storage_retention = std::chrono::hours(24);     // --storage.retention
-  bool enable_lifecycle = false;                         // --web.enable-lifecycle
-  Millis lookback_delta = std::chrono::minutes(5);       // --query.lookback-delta
-  std::size_t query_samples_max = 50'000'000;            // --query.max-samples
+  std::string config_file;                            // --config.file
+  std::string storage_path = "data";                  // --storage.path
+  std::string listen_address = "127.0.0.1:9911";      // --web.listen-address
+  std::string web_config_file;                        // --web.config.file
+  std::string external_url;                           // --web.external-url
+  Millis storage_retention = std::chrono::hours(24);  // --storage.retention
+  bool enable_lifecycle = false;                      // --web.enable-lifecycle
+  Millis lookback_delta = std::chrono::minutes(5);    // --query.lookback-delta
+  std::size_t query_samples_max = 50'000'000;         // --query.max-samples
 };
 
 // Thread rule: built, started and ended by one thread; Reload() by any.

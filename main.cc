@@ -1,7 +1,7 @@
 // Reads flags and runs one command.
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>
@@ -37,7 +37,8 @@ void AddServeFlags(CLI::App& app, ServeOptions& options, std::string& log_level,
       ->capture_default_str();
   app.add_option("--web.config.file", options.web_config_file, "TLS, users, tokens");
   app.add_option("--web.external-url", options.external_url, "how others reach this daemon");
-  AddMillis(app, "--storage.retention", options.storage_retention, "how long samples are kept (24h)");
+  AddMillis(app, "--storage.retention", options.storage_retention,
+            "how long samples are kept (24h)");
   app.add_flag("--web.enable-lifecycle", options.enable_lifecycle, "allow /-/reload and /-/quit");
   AddMillis(app, "--query.lookback-delta", options.lookback_delta,
             "how old a sample may be and still count (5m)");

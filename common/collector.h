@@ -26,6 +26,9 @@ class Collector {
   // Which one of its kind: the connection, probe or bucket; "" if there is only one.
   virtual std::string_view Target() const = 0;
   virtual Result<std::vector<MetricFamily>> Collect(const CollectContext& context) = 0;
+  // Asked after each turn: how soon to turn once more, before the interval is over; zero is not at
+  // all. A probe that has failed once confirms it at once.
+  virtual Millis AgainIn() const { return Millis(0); }
 };
 
 }  // namespace fettle

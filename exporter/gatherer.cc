@@ -116,13 +116,17 @@ void Gatherer::Add(Collector& collector, Schedule schedule) {
 }
 
 void Gatherer::Start(const Moment& now) {
-  for (const auto& station : stations_) Turn(*station, now);
+  for (const auto& station : stations_) TurnOnInterval(*station, now);
   AppendSelf(now);
 }
 
-void Gatherer::Turn(Station& station, const Moment& now) {
+void Gatherer::TurnOnInterval(Station& station, const Moment& now) {
   deps_.brain.At(now.boot + station.schedule.interval,
-                 [this, &station](const Moment& then) { Turn(station, then); });
+                 [this, &station](const Moment& then) { TurnOnInterval(station, then); });
+  Turn(station);
+}
+
+void Gatherer::Turn(Station& station) {
   if (station.busy.exchange(true)) {
     overruns_.Increment();
     return;
@@ -175,7 +179,12 @@ void Gatherer::Collect(Station& station) {
   // What the store drops, it counts.
   (void)deps_.sink.Append(batch);
   station.had_a_turn = true;
+  const Millis again = station.collector.AgainIn();
   station.busy = false;
+  if (again == Millis(0)) return;
+  deps_.brain.Finish([this, &station, when = ended.boot + again](const Moment&) {
+    deps_.brain.At(when, [this, &station](const Moment&) { Turn(station); });
+  });
 }
 
 void Gatherer::Publish(const Collector& collector, std::vector<MetricFamily> families,

@@ -80,7 +80,8 @@ class Gatherer final : public Publisher {
 
  private:
   struct Station;
-  void Turn(Station& station, const Moment& now);
+  void TurnOnInterval(Station& station, const Moment& now);
+  void Turn(Station& station);
   void Collect(Station& station);
   void AppendSelf(const Moment& now);
 

@@ -34,6 +34,9 @@ class Scripted final : public Collector {
         {"fettle_x", "X.", MetricType::kGauge, {{"", {{"target", target_}}, value}}}};
   }
 
+  Millis AgainIn() const override { return again; }
+
+  Millis again{0};
   Result<std::vector<MetricFamily>> answer = std::vector<MetricFamily>{};
   std::function<void()> during;
   int turns = 0;
@@ -203,6 +206,22 @@ TEST_F(GathererTest, ServesAGzipStreamThatUnpacksToTheSamePage) {
   unpacked.resize(unpacked.size() - stream.avail_out);
   inflateEnd(&stream);
   EXPECT_EQ(unpacked, plain);
+}
+
+TEST_F(GathererTest, TurnsOnceMoreWhenACollectorAsksForIt) {
+  gatherer_.Add(a_, {.interval = 10s});
+  a_.again = 100ms;
+  Start();
+  hands_.Work();
+  a_.again = 0ms;
+  Pass(99ms);
+  EXPECT_EQ(hands_.Work(), 0);
+  Pass(1ms);
+  EXPECT_EQ(hands_.Work(), 1);
+  Pass(5s);
+  EXPECT_EQ(hands_.Work(), 0);
+  Pass(5s);
+  EXPECT_EQ(hands_.Work(), 1);
 }
 
 TEST_F(GathererTest, EndsAnOpenMetricsPage) {

@@ -5,6 +5,8 @@ function(fettle_settings target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_compile_options(${target} PRIVATE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast -Werror
+    # Designated initializers leave out what has a default; that is what defaults are for.
+    -Wno-missing-field-initializers
     # PromQL's compensated sums are compared bit for bit with Prometheus'.
     -ffp-contract=off)
   if(FETTLE_SANITIZE)

@@ -59,7 +59,9 @@ class TlsProbe final : public Probe {
     const Session session(SSL_new(context.get()), &SSL_free);
     const std::string name =
         config_.server_name.empty() ? ParseHostPort(config_.address)->host : config_.server_name;
-    SSL_set_tlsext_host_name(session.get(), name.c_str());
+    // What SSL_set_tlsext_host_name is, without its C cast.
+    SSL_ctrl(session.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+             const_cast<char*>(name.c_str()));
     // The hand-shake goes on with a bad certificate, so that its end is known; the verdict is ours.
     SSL_set_verify(session.get(), SSL_VERIFY_NONE, nullptr);
     X509_VERIFY_PARAM* parameters = SSL_get0_param(session.get());

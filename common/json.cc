@@ -1,0 +1,258 @@
+#include "common/json.h"
+
+#include <simdjson.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "common/check.h"
+
+namespace fettle {
+namespace {
+
+// simdjson's tape, as its doc/tape.md describes it: 64-bit words, the kind in the first byte, in
+// the rest where the thing is or how far it goes. Numbers have their value in the next word.
+enum Kind : char {
+  kRoot = 'r',
+  kObject = '{',
+  kObjectEnd = '}',
+  kArray = '[',
+  kArrayEnd = ']',
+  kString = '"',
+  kSigned = 'l',
+  kUnsigned = 'u',
+  kDouble = 'd',
+  kTrue = 't',
+  kFalse = 'f',
+  kNull = 'n',
+};
+
+// The tape begins with a root word, so 0 is no value.
+constexpr std::uint64_t kFirst = 1;
+
+// Doubles count every integer up to here.
+constexpr double kExactMax = 9'007'199'254'740'992.0;
+
+std::string Explain(simdjson::error_code error) {
+  switch (error) {
+    case simdjson::DEPTH_ERROR:
+      return fmt::format("nested deeper than {} levels", Json::kDepthMax);
+    case simdjson::UTF8_ERROR:
+      return "not valid UTF-8";
+    case simdjson::EMPTY:
+      return "empty";
+    case simdjson::UNCLOSED_STRING:
+      return "a string does not end";
+    case simdjson::STRING_ERROR:
+      return "a string has a bad escape";
+    case simdjson::UNESCAPED_CHARS:
+      return "a string has a control character";
+    case simdjson::NUMBER_ERROR:
+      return "a number is malformed or out of range";
+    case simdjson::T_ATOM_ERROR:
+    case simdjson::F_ATOM_ERROR:
+    case simdjson::N_ATOM_ERROR:
+      return "a word is neither true, false nor null";
+    default:
+      return "a comma, colon, quote or bracket is missing or too many";
+  }
+}
+
+}  // namespace
+
+struct Json::Document {
+  simdjson::dom::document document;
+
+  std::uint64_t Word(std::uint64_t at) const { return document.tape[at]; }
+  Kind KindAt(std::uint64_t at) const { return static_cast<Kind>(Word(at) >> 56); }
+  std::uint64_t Payload(std::uint64_t at) const { return Word(at) & 0x00ff'ffff'ffff'ffffULL; }
+
+  // Where the next value begins.
+  std::uint64_t After(std::uint64_t at) const {
+    switch (KindAt(at)) {
+      case kObject:
+      case kArray:
+        return Payload(at) & 0xffff'ffffULL;  // the rest counts the members
+      case kSigned:
+      case kUnsigned:
+      case kDouble:
+        return at + 2;
+      default:
+        return at + 1;
+    }
+  }
+
+  std::string_view Text(std::uint64_t at) const {
+    const std::uint8_t* const begin = document.string_buf.get() + Payload(at);
+    std::uint32_t length = 0;
+    std::memcpy(&length, begin, sizeof length);
+    return {reinterpret_cast<const char*>(begin + sizeof length), length};
+  }
+
+  template <typename T>
+  T ValueAfter(std::uint64_t at) const {
+    T value;
+    std::memcpy(&value, &document.tape[at + 1], sizeof value);
+    return value;
+  }
+};
+
+struct JsonAccess {
+  static Json At(const std::shared_ptr<const Json::Document>& document, std::uint64_t at) {
+    Json json;
+    json.document_ = document;
+    json.at_ = at;
+    return json;
+  }
+  static bool Is(const Json& json, Kind kind) {
+    return json.exists() && json.document_->KindAt(json.at_) == kind;
+  }
+};
+
+Result<Json> Json::Parse(std::string_view text, std::size_t bytes_max) {
+  if (text.size() > bytes_max) {
+    return Fail(Cause::kLimit, "bad JSON: longer than {} bytes", bytes_max);
+  }
+  simdjson::dom::parser parser;
+  const auto document = std::make_shared<Document>();
+  // The parser copies what lacks its padding. One level more, because it counts the value itself.
+  simdjson::error_code error =
+      parser.allocate(std::max<std::size_t>(text.size(), 1), kDepthMax + 1);
+  if (error == simdjson::SUCCESS) {
+    error = parser.parse_into_document(document->document, text.data(), text.size(), true).error();
+  }
+  FETTLE_CHECK(error != simdjson::MEMALLOC);
+  if (error != simdjson::SUCCESS) return Fail(Cause::kInvalid, "bad JSON: {}", Explain(error));
+  return JsonAccess::At(document, kFirst);
+}
+
+bool Json::exists() const { return document_ != nullptr; }
+bool Json::IsNull() const { return JsonAccess::Is(*this, kNull); }
+bool Json::IsObject() const { return JsonAccess::Is(*this, kObject); }
+bool Json::IsArray() const { return JsonAccess::Is(*this, kArray); }
+bool Json::IsString() const { return JsonAccess::Is(*this, kString); }
+bool Json::IsBool() const { return JsonAccess::Is(*this, kTrue) || JsonAccess::Is(*this, kFalse); }
+bool Json::IsNumber() const {
+  return JsonAccess::Is(*this, kSigned) || JsonAccess::Is(*this, kUnsigned) ||
+         JsonAccess::Is(*this, kDouble);
+}
+
+Json Json::operator[](std::string_view key) const {
+  if (!IsObject()) return {};
+  const std::uint64_t end = document_->After(at_) - 1;
+  for (std::uint64_t at = at_ + 1; at < end; at = document_->After(at + 1)) {
+    if (document_->Text(at) == key) return JsonAccess::At(document_, at + 1);
+  }
+  return {};
+}
+
+std::vector<Json> Json::Items() const {
+  std::vector<Json> out;
+  if (!IsArray()) return out;
+  const std::uint64_t end = document_->After(at_) - 1;
+  for (std::uint64_t at = at_ + 1; at < end; at = document_->After(at)) {
+    out.push_back(JsonAccess::At(document_, at));
+  }
+  return out;
+}
+
+std::vector<std::pair<std::string, Json>> Json::Entries() const {
+  std::vector<std::pair<std::string, Json>> out;
+  if (!IsObject()) return out;
+  const std::uint64_t end = document_->After(at_) - 1;
+  for (std::uint64_t at = at_ + 1; at < end; at = document_->After(at + 1)) {
+    out.emplace_back(document_->Text(at), JsonAccess::At(document_, at + 1));
+  }
+  return out;
+}
+
+std::optional<std::string> Json::String() const {
+  if (!IsString()) return std::nullopt;
+  return std::string(document_->Text(at_));
+}
+
+std::optional<double> Json::Number() const {
+  if (!IsNumber()) return std::nullopt;
+  switch (document_->KindAt(at_)) {
+    case kSigned:
+      return static_cast<double>(document_->ValueAfter<std::int64_t>(at_));
+    case kUnsigned:
+      return static_cast<double>(document_->ValueAfter<std::uint64_t>(at_));
+    default:
+      return document_->ValueAfter<double>(at_);
+  }
+}
+
+std::optional<std::int64_t> Json::Integer() const {
+  if (JsonAccess::Is(*this, kSigned)) return document_->ValueAfter<std::int64_t>(at_);
+  // Beyond int64 only simdjson says unsigned.
+  if (!JsonAccess::Is(*this, kDouble)) return std::nullopt;
+  const double value = document_->ValueAfter<double>(at_);
+  if (std::abs(value) > kExactMax || value != std::floor(value)) return std::nullopt;
+  return static_cast<std::int64_t>(value);
+}
+
+std::optional<bool> Json::Bool() const {
+  if (!IsBool()) return std::nullopt;
+  return JsonAccess::Is(*this, kTrue);
+}
+
+std::string Json::StringOr(std::string_view fallback) const {
+  return IsString() ? std::string(document_->Text(at_)) : std::string(fallback);
+}
+double Json::NumberOr(double fallback) const { return Number().value_or(fallback); }
+std::int64_t Json::IntegerOr(std::int64_t fallback) const { return Integer().value_or(fallback); }
+bool Json::BoolOr(bool fallback) const { return Bool().value_or(fallback); }
+
+std::string Json::Dump() const {
+  if (!exists()) return "";
+  JsonWriter out;
+  std::vector<bool> in_object;  // of the levels open
+  bool key_next = false;
+  const std::uint64_t end = document_->After(at_);
+  for (std::uint64_t at = at_; at < end;) {
+    const Kind kind = document_->KindAt(at);
+    if (kind == kString && key_next) {
+      out.Key(document_->Text(at));
+      key_next = false;
+      ++at;
+      continue;
+    }
+    switch (kind) {
+      case kObject:
+      case kArray:
+        in_object.push_back(kind == kObject);
+        kind == kObject ? out.BeginObject() : out.BeginArray();
+        break;
+      case kObjectEnd:
+      case kArrayEnd:
+        in_object.pop_back();
+        kind == kObjectEnd ? out.EndObject() : out.EndArray();
+        break;
+      case kString:
+        out.String(document_->Text(at));
+        break;
+      case kSigned:
+        out.Integer(document_->ValueAfter<std::int64_t>(at));
+        break;
+      case kUnsigned:
+        out.Unsigned(document_->ValueAfter<std::uint64_t>(at));
+        break;
+      case kDouble:
+        out.Number(document_->ValueAfter<double>(at));
+        break;
+      case kTrue:
+      case kFalse:
+        out.Bool(kind == kTrue);
+        break;
+      default:
+        out.Null();
+    }
+    key_next = !in_object.empty() && in_object.back();
+    const bool opens = kind == kObject || kind == kArray;
+    at = opens ? at + 1 : document_->After(at);
+  }
+  return out.Take();
+}
+
+}  // namespace fettle

@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock.h"
@@ -49,13 +50,13 @@ struct Batch {
 
 struct RecordQuery {
   std::string kind;
-  std::string id;               // "" means any
-  std::string key;              // "" means any
-  std::optional<Time> due_by;   // only records with due_at <= due_by
+  std::string id;              // "" means any
+  std::string key;             // "" means any
+  std::optional<Time> due_by;  // only records with due_at <= due_by
   std::size_t limit = 1'000'000;
 };
 
-// hash = SHA-256(previous hash ‖ seq ‖ at ‖ body); the chain's first previous hash is 32 zero bytes.
+// One link of the chain; common/audit_chain.h says how the hash is made.
 struct AuditEntry {
   std::int64_t seq = 0;
   Time at;
@@ -65,22 +66,37 @@ struct AuditEntry {
 
 class Store {
  public:
-  // A record's body is refused (Cause::kLimit) beyond this.
+  // A record's or audit entry's body is refused (Cause::kLimit) beyond the first, a kind, id or key
+  // beyond the second.
   static constexpr std::size_t kBodyBytesMax = 16 * 1024 * 1024;
+  static constexpr std::size_t kNameBytesMax = 1024;
   using Then = std::function<void(Status)>;
 
   virtual ~Store() = default;
   // `then` runs once on the store's writer thread (or inside Commit for the memory store) and must
-  // only hand the news on, with Brain::Finish or a promise.
+  // only hand the news on, with Brain::Finish or a promise. A batch that is refused at once
+  // (limits, too many waiting: kUnavailable) is told so inside Commit. An empty batch is a barrier.
   virtual void Commit(Batch batch, Then then) = 0;
-  // What is committed, ordered by (due_at if asked for, then id). Blocks: for start-up, doors, hands.
+  // What is committed, ordered by (due_at if asked for, then id). Blocks: for start-up, doors,
+  // hands.
   virtual Result<std::vector<Record>> Read(const RecordQuery& query) = 0;
   virtual Result<std::vector<AuditEntry>> ReadAudit(std::int64_t from_seq, std::size_t limit) = 0;
   // Walks the chain; kFailed names the first bad entry.
   virtual Status VerifyAudit() = 0;
+  // Forgets the oldest entries, up to the first that is not older than `before`; what is left stays
+  // verifiable from the checkpoint kept in their place. Blocks. (Records are their owners' to
+  // erase.)
+  virtual Status TrimAudit(Time before) = 0;
   // Whether commits succeed now; the sentence if not. For /-/healthy and metrics.
   virtual Status Health() const = 0;
 };
+
+// What every embedding decides the same way. CheckBatch: kInvalid for an empty or unprintable name,
+// kLimit for one too long. CheckVersion: kConflict unless `expected` is any or the stored version
+// (0: there is none).
+Status CheckBatch(const Batch& batch);
+Status CheckVersion(std::string_view kind, std::string_view id, std::int64_t expected,
+                    std::int64_t stored);
 
 // Commit and wait, for start-up, hands and commands. Never on the brain.
 Status CommitAndWait(Store& store, Batch batch);

@@ -67,13 +67,13 @@ Alerts::~Alerts() {
 Status Alerts::Restore(const Moment& now) {
   Result<AlertLog::Restored> restored = log_.Restore();
   if (!restored) return tl::unexpected<Error>(restored.error());
-  for (LiveAlert& alert : restored->live) Believe(std::move(alert));
+  for (LiveAlert& alert : restored->live) Believe(std::move(alert), now);
   for (Posting& posting : restored->postings) {
     for (LiveAlert& alert : posting.alerts) {
       if (posting.timed_out) {
-        PutTimedOut(alert);
+        PutTimedOut(alert, now);
       } else {
-        Put(std::move(alert));
+        Put(std::move(alert), now);
       }
     }
   }
@@ -91,7 +91,8 @@ Status Alerts::Restore(const Moment& now) {
     if (!live->alert.ResolvedAt(now.wall)) ends_.emplace(live->alert.ends_at, fingerprint);
   }
   Wait(now);
-  CollectGarbage(now);
+  // What is resolved is kept for now: its end may not have been told.
+  CollectGarbageLater(now);
   return {};
 }
 
@@ -167,16 +168,16 @@ void Alerts::Append(std::shared_ptr<const Posting> posting, std::string complain
 
 void Alerts::Fold(const Posting& posting, const Moment& now) {
   for (const LiveAlert& alert : posting.alerts) {
-    const Live live = posting.timed_out ? PutTimedOut(alert) : Put(alert);
+    const Live live = posting.timed_out ? PutTimedOut(alert, now) : Put(alert, now);
     if (live != nullptr) Tell(*live, now);
   }
   if (!posting.timed_out) on_the_way_.fetch_sub(posting.alerts.size());
   Wait(now);
 }
 
-Alerts::Live Alerts::Put(LiveAlert young) {
+Alerts::Live Alerts::Put(LiveAlert young, const Moment& now) {
   const Live old = Find(young.fingerprint);
-  if (old == nullptr) return Believe(std::move(young));
+  if (old == nullptr) return Believe(std::move(young), now);
   if (old->alert.labels != young.alert.labels) {
     collisions_.Increment();
     deps_.log.Warn(
@@ -185,24 +186,23 @@ Alerts::Live Alerts::Put(LiveAlert young) {
     return nullptr;
   }
   ends_.erase({old->alert.ends_at, old->fingerprint});
-  return Believe(Merge(*old, young));
+  return Believe(Merge(*old, young), now);
 }
 
-Alerts::Live Alerts::PutTimedOut(const LiveAlert& over) {
+Alerts::Live Alerts::PutTimedOut(const LiveAlert& over, const Moment& now) {
   const Live old = Find(over.fingerprint);
   // Somebody repeated it while this was being stored: it did not run out.
   if (old == nullptr || !old->times_out || old->alert.ends_at != over.alert.ends_at) return nullptr;
   ends_.erase({old->alert.ends_at, old->fingerprint});
   LiveAlert ended = *old;
   ended.times_out = false;
-  return Believe(std::move(ended));
+  return Believe(std::move(ended), now);
 }
 
-Alerts::Live Alerts::Believe(LiveAlert alert) {
+Alerts::Live Alerts::Believe(LiveAlert alert, const Moment& now) {
   auto live = std::make_shared<const LiveAlert>(std::move(alert));
   live_.insert_or_assign(live->fingerprint, live);
-  // Whether that end is past already is the next Expire()'s business; told twice does no harm.
-  if (live->alert.ends_at > live->updated_at) ends_.emplace(live->alert.ends_at, live->fingerprint);
+  if (!live->alert.ResolvedAt(now.wall)) ends_.emplace(live->alert.ends_at, live->fingerprint);
   Changed();
   return live;
 }
@@ -267,10 +267,11 @@ void Alerts::Wait(const Moment& now) {
   });
 }
 
-void Alerts::CollectGarbage(const Moment& now) {
-  Forget(now);
-  garbage_ = deps_.brain.At(now.boot + options_.gc_interval,
-                            [this](const Moment& later) { CollectGarbage(later); });
+void Alerts::CollectGarbageLater(const Moment& now) {
+  garbage_ = deps_.brain.At(now.boot + options_.gc_interval, [this](const Moment& later) {
+    Forget(later);
+    CollectGarbageLater(later);
+  });
 }
 
 void Alerts::Forget(const Moment& now) {

@@ -83,15 +83,15 @@ class Alerts final : public AlertSink {
   void StoreWhatFits(Posting posting, std::string complaints, Then then, const Moment& now);
   void Fold(const Posting& posting, const Moment& now);
   // What is believed afterwards, or nullptr if that is no news.
-  Live Put(LiveAlert young);
-  Live PutTimedOut(const LiveAlert& over);
-  Live Believe(LiveAlert alert);
+  Live Put(LiveAlert young, const Moment& now);
+  Live PutTimedOut(const LiveAlert& over, const Moment& now);
+  Live Believe(LiveAlert alert, const Moment& now);
   void Tell(const LiveAlert& alert, const Moment& now);
   void Expire(const Moment& now);
   void ExpireLater(const Posting& posting, const Moment& now);
   void Wait(const Moment& now);
   void Forget(const Moment& now);
-  void CollectGarbage(const Moment& now);
+  void CollectGarbageLater(const Moment& now);
   void Changed();
 
   Deps deps_;

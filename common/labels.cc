@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "common/utf8.h"
+
 namespace fettle {
 namespace {
 
@@ -11,28 +13,6 @@ bool Letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 bool Digit(char c) { return c >= '0' && c <= '9'; }
 
 auto NameBefore = [](const Labels::Pair& pair, std::string_view name) { return pair.first < name; };
-
-// Decodes the rune at `at`; length 0 if the bytes there are not valid UTF-8.
-struct Rune {
-  std::uint32_t value = 0;
-  std::size_t length = 0;
-};
-Rune DecodeRune(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return {first, 1};
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
-  if (length == 0 || first > 0xf4 || at + length > text.size()) return {};
-  std::uint32_t value = first & (0xffU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return {};
-    value = (value << 6) | (byte(i) & 0x3fU);
-  }
-  const bool overlong = (length == 3 && value < 0x800) || (length == 4 && value < 0x10000);
-  const bool surrogate = value >= 0xd800 && value <= 0xdfff;
-  if (overlong || surrogate || value > 0x10ffff) return {};
-  return {value, length};
-}
 
 }  // namespace
 
@@ -141,7 +121,7 @@ std::string Quote(std::string_view text) {
       case '\v': out += "\\v"; break;
       default:
         if (rune.value < 0x20 || rune.value == 0x7f) {
-          out += fmt::format("\\x{:02x}", rune.value);
+          out += fmt::format("\\x{:02x}", static_cast<unsigned>(rune.value));
         } else {
           out += text.substr(at, rune.length);
         }

@@ -1,5 +1,5 @@
-// =, !=, =~, !~ over labels, parsed as Alertmanager and PromQL write them. Values, immutable and
-// safe to share between threads. Regular expressions are RE2, anchored at both ends.
+// =, !=, =~, !~ over labels, parsed as Alertmanager writes them. Values, immutable and safe to
+// share between threads. Regular expressions are RE2's, anchored as Prometheus does: ^(?s:…)$.
 #pragma once
 
 #include <memory>
@@ -33,6 +33,9 @@ class Matcher {
   const std::string& value() const { return value_; }
   // name="value", as Alertmanager prints it.
   std::string ToString() const;
+  // Of a regexp that is only literals joined by |, those literals, sorted: an index can look them
+  // up instead of trying every value. Empty for all others.
+  const std::vector<std::string>& literals() const { return literals_; }
   bool operator==(const Matcher& other) const {
     return type_ == other.type_ && name_ == other.name_ && value_ == other.value_;
   }
@@ -43,16 +46,28 @@ class Matcher {
   std::string name_;
   std::string value_;
   std::shared_ptr<const re2::RE2> regexp_;
-  // A regexp that is only literals joined by | is answered without RE2.
+  // How it is answered; only kRegexp asks RE2.
+  enum class Way { kText, kRegexp, kLiterals, kAnything, kSomething } way_ = Way::kText;
   std::vector<std::string> literals_;
 };
 
 using Matchers = std::vector<Matcher>;
 bool MatchAll(const Matchers& matchers, const Labels& labels);
 
-// Alertmanager's list: alertname="X", {a=~"b.*",c!=d}, or one matcher; UTF-8 and classic grammars
-// with Alertmanager's fallback rule.
-Result<Matchers> ParseMatchers(std::string_view text);
-Result<Matcher> ParseMatcher(std::string_view text);
+// Alertmanager knows two grammars. Classic: the name is a classic label name, the value may lack
+// quotes and hold nearly anything. UTF-8: names and values are Go string literals or runs of
+// characters that are not reserved. kFallback reads both: it takes UTF-8's answer, but classic's
+// if only classic understands or both understand and differ.
+enum class MatcherSyntax { kFallback, kClassic, kUtf8 };
+
+// Whitespace and {}!=~,\"'`: what ends an unquoted word of the UTF-8 grammar.
+bool IsReservedInMatchers(char32_t rune);
+
+// A list: alertname="X", {a=~"b.*",c!=d}; "" and {} are no matchers at all.
+Result<Matchers> ParseMatchers(std::string_view text,
+                               MatcherSyntax syntax = MatcherSyntax::kFallback);
+// Exactly one, without braces: filters of the API and of amtool.
+Result<Matcher> ParseMatcher(std::string_view text,
+                             MatcherSyntax syntax = MatcherSyntax::kFallback);
 
 }  // namespace fettle

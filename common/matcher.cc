@@ -1,0 +1,203 @@
+#include "common/matcher.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/utf8.h"
+
+namespace fettle {
+namespace {
+
+// Go's words, because people paste them into searches.
+std::string_view ExplainRegexp(re2::RE2::ErrorCode code) {
+  switch (code) {
+    case re2::RE2::ErrorBadEscape:
+      return "invalid escape sequence";
+    case re2::RE2::ErrorBadCharClass:
+      return "invalid character class";
+    case re2::RE2::ErrorBadCharRange:
+      return "invalid character class range";
+    case re2::RE2::ErrorMissingBracket:
+      return "missing closing ]";
+    case re2::RE2::ErrorMissingParen:
+      return "missing closing )";
+    case re2::RE2::ErrorUnexpectedParen:
+      return "unexpected )";
+    case re2::RE2::ErrorTrailingBackslash:
+      return "trailing backslash at end of expression";
+    case re2::RE2::ErrorRepeatArgument:
+      return "missing argument to repetition operator";
+    case re2::RE2::ErrorRepeatSize:
+      return "invalid repeat count";
+    case re2::RE2::ErrorRepeatOp:
+      return "invalid nested repetition operator";
+    case re2::RE2::ErrorBadPerlOp:
+      return "invalid or unsupported Perl syntax";
+    case re2::RE2::ErrorBadUTF8:
+      return "invalid UTF-8";
+    case re2::RE2::ErrorBadNamedCapture:
+      return "invalid named capture";
+    case re2::RE2::ErrorPatternTooLarge:
+      return "expression too large";
+    default:
+      return "internal error";
+  }
+}
+
+// Go takes (?<name>…) too, RE2 only (?P<name>…).
+std::string WithNamedGroups(std::string_view pattern) {
+  std::string out;
+  bool in_class = false;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    out += pattern[i];
+    const std::string_view rest = pattern.substr(i);
+    if (rest.starts_with("\\Q")) {
+      const std::size_t end = std::min(pattern.find("\\E", i), pattern.size());
+      out += pattern.substr(i + 1, end - i - 1);
+      i = end - 1;
+    } else if (pattern[i] == '\\' && i + 1 < pattern.size()) {
+      out += pattern[++i];
+    } else if (pattern[i] == '[' && !in_class) {
+      in_class = true;
+      // A bracket in the first place is a member.
+      for (const char first : {'^', ']'}) {
+        if (i + 1 < pattern.size() && pattern[i + 1] == first) out += pattern[++i];
+      }
+    } else if (pattern[i] == ']') {
+      in_class = false;
+    } else if (!in_class && rest.starts_with("(?<")) {
+      out += "?P";
+      ++i;
+    }
+  }
+  return out;
+}
+
+Result<std::shared_ptr<const re2::RE2>> Compile(const std::string& pattern) {
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(Matcher::kRegexpBytesMax);
+  auto regexp =
+      std::make_shared<const re2::RE2>("^(?s:" + WithNamedGroups(pattern) + ")$", options);
+  if (regexp->ok()) return regexp;
+  return Fail(Cause::kInvalid, "error parsing regexp: {}: `{}`",
+              ExplainRegexp(regexp->error_code()), regexp->error_arg());
+}
+
+// The literals of a|b|c, sorted; empty if it is more than that.
+std::vector<std::string> SplitLiterals(std::string_view pattern) {
+  if (pattern.find_first_of("\\.+*?()[]{}^$") != std::string_view::npos) return {};
+  std::vector<std::string> out;
+  for (;;) {
+    const std::size_t bar = pattern.find('|');
+    out.emplace_back(pattern.substr(0, bar));
+    if (bar == std::string_view::npos) break;
+    pattern.remove_prefix(bar + 1);
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+std::string_view OperatorText(Matcher::Type type) {
+  switch (type) {
+    case Matcher::Type::kEqual:
+      return "=";
+    case Matcher::Type::kNotEqual:
+      return "!=";
+    case Matcher::Type::kRegexp:
+      return "=~";
+    case Matcher::Type::kNotRegexp:
+      return "!~";
+  }
+  return "=";
+}
+
+bool HasReserved(std::string_view name) {
+  for (std::size_t at = 0; at < name.size();) {
+    const Rune rune = DecodeRune(name, at);
+    if (rune.length == 0 || IsReservedInMatchers(rune.value)) return true;
+    at += rune.length;
+  }
+  return false;
+}
+
+// The value as the classic grammar reads it back.
+std::string EscapeValue(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == '\n') {
+      out += "\\n";
+      continue;
+    }
+    if (c == '\\' || c == '"') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Matcher> Matcher::Make(Type type, std::string name, std::string value) {
+  Matcher matcher;
+  matcher.type_ = type;
+  matcher.name_ = std::move(name);
+  matcher.value_ = std::move(value);
+  if (type == Type::kEqual || type == Type::kNotEqual) return matcher;
+  const std::string& pattern = matcher.value_;
+  if (pattern == ".*") {
+    matcher.way_ = Way::kAnything;
+  } else if (pattern == ".+") {
+    matcher.way_ = Way::kSomething;
+  } else if (matcher.literals_ = SplitLiterals(pattern);
+             !matcher.literals_.empty() && IsUtf8(pattern)) {
+    matcher.way_ = Way::kLiterals;
+  } else {
+    matcher.literals_.clear();
+    auto regexp = Compile(pattern);
+    if (!regexp) return tl::unexpected(regexp.error());
+    matcher.regexp_ = *std::move(regexp);
+    matcher.way_ = Way::kRegexp;
+  }
+  return matcher;
+}
+
+bool Matcher::Matches(std::string_view value) const {
+  const bool wanted = type_ == Type::kEqual || type_ == Type::kRegexp;
+  switch (way_) {
+    case Way::kText:
+      return (value == value_) == wanted;
+    case Way::kLiterals:
+      return std::binary_search(literals_.begin(), literals_.end(), value) == wanted;
+    case Way::kAnything:
+      return wanted;
+    case Way::kSomething:
+      return !value.empty() == wanted;
+    case Way::kRegexp:
+      return re2::RE2::PartialMatch(re2::StringPiece(value.data(), value.size()), *regexp_) ==
+             wanted;
+  }
+  return false;
+}
+
+std::string Matcher::ToString() const {
+  if (HasReserved(name_)) {
+    return fmt::format("{}{}{}", Quote(name_), OperatorText(type_), Quote(value_));
+  }
+  return fmt::format("{}{}\"{}\"", name_, OperatorText(type_), EscapeValue(value_));
+}
+
+bool IsReservedInMatchers(char32_t rune) {
+  constexpr std::string_view kReserved = "{}!=~,\\\"'`";
+  return IsSpace(rune) ||
+         (rune < 0x80 && kReserved.find(static_cast<char>(rune)) != std::string_view::npos);
+}
+
+bool MatchAll(const Matchers& matchers, const Labels& labels) {
+  return std::all_of(matchers.begin(), matchers.end(),
+                     [&](const Matcher& matcher) { return matcher.Matches(labels); });
+}
+
+}  // namespace fettle

@@ -12,6 +12,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/clock.h"
@@ -49,7 +50,8 @@ struct Container {
   std::string last_health_output;  // at most 4 KiB
 
   std::string Label(const std::string& name) const;
-  // Compose's project, service and number; a container without them is its own service by name.
+  // Compose's project, service and number; a container without them has no project and is its own
+  // service by name, number "1".
   std::string Project() const;
   std::string Service() const;
   std::string Number() const;

@@ -4,17 +4,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "common/sample.h"
+#include "rules/samples/chunk.h"
 #include "rules/samples/samples.h"
 
 namespace fettle::rules {
-
-class Chunk;  // rules/samples/chunk.h
 
 // Samples of one series side by side, oldest first; the same length. Stale markers are among them.
 struct SampleColumns {
@@ -39,9 +36,9 @@ class Selection {
   std::optional<Sample> Last(std::size_t series) const;
 
  private:
-  friend class SampleStore;
+  friend struct SelectionAccess;  // samples.cc
   struct ChunkRef {
-    std::shared_ptr<const Chunk> chunk;
+    ChunkPtr chunk;
     std::uint32_t samples = 0;  // those that existed when selected
   };
   struct Entry {

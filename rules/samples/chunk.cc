@@ -1,0 +1,213 @@
+#include "rules/samples/chunk.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <new>
+
+namespace fettle::rules {
+namespace {
+
+constexpr double kWholeMax = 9007199254740992.0;  // 2^53
+
+bool Whole(double value) {
+  return std::abs(value) < kWholeMax && value == std::trunc(value) &&
+         !(value == 0 && std::signbit(value));
+}
+
+// The fewest bytes (1..8) that hold a signed number.
+unsigned SignedBytes(std::int64_t value) {
+  const auto folded = static_cast<std::uint64_t>(value < 0 ? ~value : value);
+  return static_cast<unsigned>(std::bit_width(folded)) / 8 + 1;
+}
+
+template <unsigned kBytes>
+std::int64_t ReadSigned(const std::uint8_t* at) {
+  std::uint64_t raw = 0;
+  std::memcpy(&raw, at, kBytes);
+  constexpr unsigned kShift = 64 - 8 * kBytes;
+  return static_cast<std::int64_t>(raw << kShift) >> kShift;
+}
+
+template <unsigned kBytes>
+double XorUpper(double last, const std::uint8_t*& at) {
+  std::uint64_t raw = 0;
+  std::memcpy(&raw, at, kBytes);
+  at += kBytes;
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(last) ^ (raw << (64 - 8 * kBytes)));
+}
+
+template <unsigned kBytes>
+double XorLower(double last, const std::uint8_t*& at) {
+  std::uint64_t raw = 0;
+  std::memcpy(&raw, at, kBytes);
+  at += kBytes;
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(last) ^ raw);
+}
+
+template <unsigned kBytes>
+double AddWhole(double last, const std::uint8_t*& at) {
+  const std::int64_t difference = ReadSigned<kBytes>(at);
+  at += kBytes;
+  return static_cast<double>(static_cast<std::int64_t>(last) + difference);
+}
+
+double DecodeValue(unsigned code, double last, const std::uint8_t*& at) {
+  switch (code) {
+    case 0:
+      return last;
+    case 1:
+      return AddWhole<1>(last, at);
+    case 2:
+      return AddWhole<2>(last, at);
+    case 3:
+      return AddWhole<3>(last, at);
+    case 4:
+      return AddWhole<4>(last, at);
+    case 5:
+      return XorUpper<2>(last, at);
+    case 6:
+      return XorUpper<3>(last, at);
+    case 7:
+      return XorUpper<4>(last, at);
+    case 8:
+      return XorUpper<5>(last, at);
+    case 9:
+      return XorUpper<6>(last, at);
+    case 10:
+      return XorUpper<7>(last, at);
+    case 11:
+      return XorUpper<8>(last, at);
+    case 12:
+      return XorLower<4>(last, at);
+    case 13:
+      return XorLower<5>(last, at);
+    case 14:
+      return XorLower<6>(last, at);
+    default:
+      return XorLower<7>(last, at);
+  }
+}
+
+std::int64_t DecodeTimeChange(unsigned code, const std::uint8_t*& at) {
+  std::int64_t change = 0;
+  switch (code) {
+    case 0:
+      return 0;
+    case 1:
+      change = ReadSigned<1>(at);
+      break;
+    case 2:
+      change = ReadSigned<2>(at);
+      break;
+    case 3:
+      change = ReadSigned<3>(at);
+      break;
+    case 4:
+      change = ReadSigned<4>(at);
+      break;
+    default:
+      std::memcpy(&change, at, 8);
+      at += 8;
+      return change;
+  }
+  at += code;
+  return change;
+}
+
+unsigned EncodeTimeChange(std::int64_t change, std::uint8_t*& at) {
+  if (change == 0) return 0;
+  const unsigned need = SignedBytes(change);
+  const unsigned bytes = need <= 4 ? need : 8;
+  std::memcpy(at, &change, bytes);
+  at += bytes;
+  return need <= 4 ? need : 5;
+}
+
+unsigned EncodeValue(double last, double value, std::uint8_t*& at) {
+  const std::uint64_t bits =
+      std::bit_cast<std::uint64_t>(last) ^ std::bit_cast<std::uint64_t>(value);
+  if (bits == 0) return 0;
+  unsigned whole_bytes = 9;
+  std::int64_t difference = 0;
+  if (Whole(last) && Whole(value)) {
+    difference = static_cast<std::int64_t>(value) - static_cast<std::int64_t>(last);
+    whole_bytes = SignedBytes(difference);
+  }
+  const unsigned upper = 8 - static_cast<unsigned>(std::countr_zero(bits)) / 8;
+  const unsigned lower = 8 - static_cast<unsigned>(std::countl_zero(bits)) / 8;
+  const unsigned upper_bytes = upper < 2 ? 2 : upper;
+  const unsigned lower_bytes = lower < 4 ? 4 : lower;
+  if (whole_bytes <= 4 && whole_bytes <= upper_bytes && whole_bytes <= lower_bytes) {
+    std::memcpy(at, &difference, whole_bytes);
+    at += whole_bytes;
+    return whole_bytes;
+  }
+  if (lower_bytes < upper_bytes) {  // so at most 7
+    std::memcpy(at, &bits, lower_bytes);
+    at += lower_bytes;
+    return 8 + lower_bytes;
+  }
+  const std::uint64_t shifted = bits >> (64 - 8 * upper_bytes);
+  std::memcpy(at, &shifted, upper_bytes);
+  at += upper_bytes;
+  return 3 + upper_bytes;
+}
+
+}  // namespace
+
+Chunk* Chunk::New(std::int64_t first_time, std::uint32_t capacity) {
+  void* memory = ::operator new(sizeof(Chunk) + capacity);
+  return new (memory) Chunk(first_time, capacity);
+}
+
+ChunkPtr Chunk::Copy(std::uint32_t used) const {
+  Chunk* copy = New(first_time_, used);
+  std::memcpy(copy->bytes(), bytes(), used);
+  return ChunkPtr(copy);
+}
+
+void ChunkPtr::Drop() {
+  if (chunk_ == nullptr) return;
+  if (chunk_->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  chunk_->~Chunk();
+  ::operator delete(static_cast<void*>(chunk_));
+}
+
+bool Chunk::Append(ChunkWriter& writer, std::int64_t time, double value) {
+  if (writer.samples == kSamplesMax) return false;
+  if (writer.samples == 0) writer = {.last_time = first_time_};
+  std::uint8_t encoded[kSampleBytesMax];
+  std::uint8_t* at = encoded + 1;
+  const std::int64_t delta = time - writer.last_time;
+  const unsigned time_code = EncodeTimeChange(delta - writer.last_delta, at);
+  const unsigned value_code = EncodeValue(writer.last_value, value, at);
+  encoded[0] = static_cast<std::uint8_t>((time_code << 4) | value_code);
+  const auto size = static_cast<std::uint32_t>(at - encoded);
+  if (writer.bytes + size > capacity_) return false;
+  std::memcpy(bytes() + writer.bytes, encoded, size);
+  writer = {time, delta, value, writer.bytes + size, writer.samples + 1};
+  return true;
+}
+
+std::size_t Chunk::Read(std::uint32_t samples, std::int64_t from_exclusive, std::int64_t to,
+                        std::int64_t* times, double* values) const {
+  const std::uint8_t* at = bytes();
+  std::int64_t time = first_time_;
+  std::int64_t delta = 0;
+  double value = 0;
+  std::size_t written = 0;
+  for (std::uint32_t i = 0; i < samples; ++i) {
+    const unsigned control = *at++;
+    if (control >= 16) delta += DecodeTimeChange(control >> 4, at);
+    time += delta;
+    value = DecodeValue(control & 15, value, at);
+    if (time > to) break;
+    times[written] = time;
+    values[written] = value;
+    written += time > from_exclusive ? 1 : 0;
+  }
+  return written;
+}
+
+}  // namespace fettle::rules

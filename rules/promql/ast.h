@@ -38,6 +38,7 @@ struct Expr {
   const Kind kind;
   ValueType type;
   Span span;
+  int depth = 1;  // of the tree from here down
 };
 using ExprPtr = std::shared_ptr<const Expr>;
 
@@ -79,7 +80,7 @@ struct BinaryExpr final : Expr {
   ExprPtr lhs;
   ExprPtr rhs;
   bool return_bool = false;
-  std::optional<VectorMatching> matching;  // between two vectors
+  VectorMatching matching;  // means something only between two vectors
 };
 
 struct AggregateExpr final : Expr {
@@ -119,6 +120,7 @@ struct DurationExpr final : Expr {
   double seconds = 0;  // of a literal
   bool written_as_duration = false;
   bool wrapped = false;  // in parentheses
+  // Of kNegate and kPlus only rhs.
   std::shared_ptr<const DurationExpr> lhs;
   std::shared_ptr<const DurationExpr> rhs;
 };

@@ -13,18 +13,14 @@ namespace fettle::promql {
 // Which experimental parts may be written; without them they are errors that name the feature.
 struct ParserOptions {
   bool experimental_functions = false;
-  bool extended_range_selectors = false;
   bool fill_modifiers = false;
 };
 
-// Longer text, or deeper trees, are refused: no stack of ours is at the mercy of a query.
+// Longer text, deeper nesting or a deeper tree (a chain of operators is one) are refused: no stack
+// of ours is at the mercy of a query.
 inline constexpr std::size_t kQueryBytesMax = 1024 * 1024;
-inline constexpr int kDepthMax = 500;
-
-struct ParseError {
-  Span where;
-  std::string message;  // without position
-};
+inline constexpr int kNestingMax = 500;
+inline constexpr int kTreeDepthMax = 2'000;
 
 // The error's message is "line:column: parse error: …", its cause kInvalid.
 Result<ExprPtr> Parse(std::string_view text, const ParserOptions& options = {});
@@ -34,5 +30,11 @@ Result<Matchers> ParseSelector(std::string_view text);
 
 // A series as the test languages write it: `name{l="v"}`, `{"utf8.name", l="v"}`, `name`.
 Result<Labels> ParseMetric(std::string_view text);
+// The same at the beginning of a line, and what follows it.
+struct MetricAndRest {
+  Labels labels;
+  std::string_view rest;
+};
+Result<MetricAndRest> ParseMetricPrefix(std::string_view line);
 
 }  // namespace fettle::promql

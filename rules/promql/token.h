@@ -82,6 +82,9 @@ enum class TokenType {
   kEndOf,
   kStep,
   kRange,
+  // Only within brackets; elsewhere they are functions.
+  kMinOf,
+  kMaxOf,
 };
 
 struct Token {
@@ -98,5 +101,7 @@ bool IsKeyword(TokenType type);
 bool IsComparison(TokenType type);
 bool IsSetOperator(TokenType type);
 bool TakesParameter(TokenType aggregator);
+// The keyword a word is (kNumber for inf and nan), or kIdentifier.
+TokenType KeywordOf(std::string_view lower_case);
 
 }  // namespace fettle::promql

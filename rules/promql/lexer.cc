@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "common/labels.h"
-#include "rules/promql/utf8.h"
+#include "rules/promql/rune_text.h"
 
 namespace fettle::promql {
 namespace {
@@ -25,7 +25,7 @@ std::string Lower(std::string_view text) {
   return out;
 }
 
-int DigitOf(std::uint32_t rune) {
+int DigitOf(char32_t rune) {
   if (rune >= '0' && rune <= '9') return static_cast<int>(rune - '0');
   if (rune >= 'a' && rune <= 'f') return static_cast<int>(rune - 'a') + 10;
   if (rune >= 'A' && rune <= 'F') return static_cast<int>(rune - 'A') + 10;
@@ -38,10 +38,10 @@ char Lexer::Peek(std::size_t ahead) const {
   return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
 }
 
-Lexer::Rune Lexer::Look(std::size_t at) const {
-  if (at >= text_.size()) return {};
-  const Utf8Rune rune = ReadRune(text_, at);
-  return {rune.value, rune.length, rune.valid};
+Rune Lexer::Look(std::size_t at) const {
+  if (at >= text_.size()) return {kEof, 0};
+  const Rune rune = DecodeRune(text_, at);
+  return rune.length == 0 ? Rune{0xfffd, 1} : rune;
 }
 
 Token Lexer::Emit(TokenType type) {
@@ -251,7 +251,7 @@ Token Lexer::ScanBracketWord(bool duration_state) {
     got_colon_ = duration_next_ = true;
     return EmitLength(kColon, 1);
   }
-  const auto first = static_cast<std::uint32_t>(text_[at_]);
+  const auto first = static_cast<unsigned char>(text_[at_]);
   while (IsAlpha(Peek())) ++at_;
   const std::string word = Lower(text_.substr(start_, at_ - start_));
   for (const TokenType type : {kStep, kRange, kMinOf, kMaxOf}) {
@@ -341,9 +341,9 @@ Token Lexer::ScanString() {
   for (;;) {
     const Rune rune = Look(at_);
     if (rune.value == kEof || rune.value == '\n') return Fail("unterminated quoted string");
-    if (!rune.valid || rune.value == 0xfffd) return Fail("invalid UTF-8 rune");
+    if (rune.value == 0xfffd) return Fail("invalid UTF-8 rune");
     at_ += rune.length;
-    if (rune.value == static_cast<std::uint32_t>(quote)) return Emit(kString);
+    if (rune.value == static_cast<unsigned char>(quote)) return Emit(kString);
     if (rune.value == '\\' && !ScanEscape(quote)) return Fail("{}", std::string(message_));
   }
 }
@@ -354,12 +354,12 @@ bool Lexer::ScanEscape(char quote) {
   at_ += rune.length;
   int digits = 0;
   int base = 16;
-  std::uint32_t max = 0x10ffff;
+  char32_t max = 0x10ffff;
   if (rune.value == kEof) {
     message_ = "escape sequence not terminated";
     return false;
   }
-  if (rune.value == static_cast<std::uint32_t>(quote)) return true;
+  if (rune.value == static_cast<unsigned char>(quote)) return true;
   switch (rune.value) {
     case 'a':
     case 'b':
@@ -397,7 +397,7 @@ bool Lexer::ScanEscape(char quote) {
       message_ = fmt::format("unknown escape sequence {}", DescribeRune(rune.value));
       return false;
   }
-  std::uint32_t value = 0;
+  char32_t value = 0;
   for (int i = 0; i < digits; ++i) {
     rune = Look(at_);
     const int digit = DigitOf(rune.value);
@@ -407,7 +407,7 @@ bool Lexer::ScanEscape(char quote) {
                                                   DescribeRune(rune.value));
       return false;
     }
-    value = value * static_cast<std::uint32_t>(base) + static_cast<std::uint32_t>(digit);
+    value = value * static_cast<char32_t>(base) + static_cast<char32_t>(digit);
     at_ += rune.length;
   }
   if (value > max || (value >= 0xd800 && value < 0xe000)) {
@@ -422,7 +422,7 @@ Token Lexer::ScanRawString() {
   for (;;) {
     const Rune rune = Look(at_);
     if (rune.value == kEof) return Fail("unterminated raw string");
-    if (!rune.valid || rune.value == 0xfffd) return Fail("invalid UTF-8 rune");
+    if (rune.value == 0xfffd) return Fail("invalid UTF-8 rune");
     at_ += rune.length;
     if (rune.value == '`') return Emit(kString);
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/utf8.h"
 #include "rules/promql/token.h"
 
 namespace fettle::promql {
@@ -22,12 +23,8 @@ class Lexer {
   const std::string& message() const { return message_; }
 
  private:
-  static constexpr std::uint32_t kEof = 0xffffffff;
-  struct Rune {
-    std::uint32_t value = kEof;
-    std::size_t length = 0;
-    bool valid = true;
-  };
+  static constexpr char32_t kEof = 0xffffffff;
+  // The character there: kEof at the end, U+FFFD where the bytes are not UTF-8.
   Rune Look(std::size_t at) const;
   char Peek(std::size_t ahead = 0) const;  // '\0' at the end
 

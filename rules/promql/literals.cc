@@ -7,7 +7,7 @@
 
 #include "common/duration.h"
 #include "common/labels.h"
-#include "rules/promql/utf8.h"
+#include "common/utf8.h"
 
 namespace fettle::promql {
 namespace {
@@ -107,11 +107,11 @@ std::string UnquoteToken(std::string_view token) {
         at += 2;
         break;
       case 'u':
-        out += WriteRune(number(at + 1, 4, 16));
+        AppendRune(number(at + 1, 4, 16), out);
         at += 4;
         break;
       case 'U':
-        out += WriteRune(number(at + 1, 8, 16));
+        AppendRune(number(at + 1, 8, 16), out);
         at += 8;
         break;
       case '0':

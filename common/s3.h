@@ -6,8 +6,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
@@ -49,8 +51,25 @@ class S3 {
     Random& random;
     Metrics& metrics;
     Log log;
+    // A requested stop ends waits and exchanges (kFailed).
+    std::stop_token stop = {};
+    // How it waits between tries; false gives up. Empty: really, until stop.
+    std::function<bool(Millis)> wait = {};
+    // Empty: the process's environment.
+    std::function<std::optional<std::string>(const std::string&)> getenv = {};
   };
-  S3(Deps deps, std::string connection_name, S3Connection connection);
+  struct Options {
+    int tries_max = 8;            // of one request, while it is refused for now
+    Millis budget{300'000};       // of one request, all tries together
+    Millis timeout{30'000};       // of one try, without the time its bytes take at 64 KiB/s
+    Millis idle_timeout{30'000};  // of a transfer that stands still
+  };
+  static constexpr int kPartsMax = 10'000;
+  static constexpr std::size_t kPartBytesMin = 5 * 1024 * 1024;  // but for the last one
+
+  S3(Deps deps, std::string connection_name, S3Connection connection, Options options);
+  S3(Deps deps, std::string connection_name, S3Connection connection)
+      : S3(std::move(deps), std::move(connection_name), std::move(connection), Options{}) {}
   ~S3();
 
   // Every object under the prefix in key order, a page at a time; false from `visit` ends it.
@@ -58,7 +77,7 @@ class S3 {
   Status List(const std::string& bucket, const std::string& prefix,
               const std::function<bool(const std::vector<S3Object>&)>& visit);
   Result<S3Head> Head(const std::string& bucket, const std::string& key);
-  // Piece by piece.
+  // Piece by piece; after a broken exchange it goes on where it was.
   Status Get(const std::string& bucket, const std::string& key,
              const std::function<bool(std::string_view)>& on_body);
   struct PutOptions {
@@ -66,7 +85,8 @@ class S3 {
     std::string content_type = "application/octet-stream";
     bool if_none_match = false;  // kConflict if the key exists
   };
-  Result<std::string> Put(const std::string& bucket, const std::string& key, std::string_view body,
+  // The ETag. What arrived is what was sent: the server checks MD5 and SHA-256, we the ETag.
+  Result<std::string> Put(const std::string& bucket, const std::string& key, std::string body,
                           const PutOptions& options);
   Status Delete(const std::string& bucket, const std::string& key);
   Status CreateBucket(const std::string& bucket);
@@ -76,7 +96,8 @@ class S3 {
   Result<std::string> CreateMultipartUpload(const std::string& bucket, const std::string& key,
                                             const PutOptions& options);
   Result<S3Part> UploadPart(const std::string& bucket, const std::string& key,
-                            const std::string& upload_id, int number, std::string_view body);
+                            const std::string& upload_id, int number, std::string body);
+  // The ETag, recomputed from the parts' where the server's encryption allows it.
   Result<std::string> CompleteMultipartUpload(const std::string& bucket, const std::string& key,
                                               const std::string& upload_id,
                                               const std::vector<S3Part>& parts);
@@ -89,6 +110,9 @@ class S3 {
   };
   Result<std::vector<Upload>> ListMultipartUploads(const std::string& bucket,
                                                    const std::string& prefix);
+
+  // True if the last request that failed was refused because there were too many.
+  bool LastFailureWasThrottle() const;
 
  private:
   struct Impl;

@@ -27,6 +27,7 @@ class FakeTransport final : public HttpTransport {
     if (response && options.on_head && !options.on_head(*response)) {
       return Fail("the receiver did not want the answer");
     }
+    if (response && options.on_head) options.on_head(*response);
     if (response && options.on_body) {
       options.on_body(response->body);
       response->body.clear();

@@ -11,10 +11,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <fstream>
+#include <functional>
+#include <future>
 #include <iterator>
+#include <mutex>
+#include <thread>
 
 #include "common/dial.h"
 #include "tests/support/wait.h"
@@ -60,6 +66,47 @@ std::optional<User> UserNamed(const std::string& name) {
   _exit(127);
 }
 
+// Forks on a thread that lives as long as the program: a child is told to end when the *thread*
+// that made it does.
+class Launcher {
+ public:
+  static pid_t Fork(const std::function<void()>& become) {
+    static auto* launcher = new Launcher;
+    return launcher->Ask(become);
+  }
+
+ private:
+  Launcher() {
+    std::thread([this] { Work(); }).detach();
+  }
+  pid_t Ask(const std::function<void()>& become) {
+    std::promise<pid_t> answer;
+    {
+      const std::lock_guard lock(mutex_);
+      orders_.push_back([&] {
+        const pid_t pid = fork();
+        if (pid == 0) become();
+        answer.set_value(pid);
+      });
+    }
+    wake_.notify_one();
+    return answer.get_future().get();
+  }
+  void Work() {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return !orders_.empty(); });
+      const auto order = std::move(orders_.front());
+      orders_.pop_front();
+      lock.unlock();
+      order();
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> orders_;
+};
+
 int ExitCode(int status) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -83,9 +130,9 @@ std::unique_ptr<Child> Child::Start(Options options) {
   const std::optional<User> user = UserNamed(options.user);
 
   const pid_t parent = getpid();
-  const pid_t pid = fork();
+  const pid_t pid = Launcher::Fork(
+      [&] { Become(argv, environment, log.c_str(), user, options.end_signal, parent); });
   if (pid < 0) Give("fork failed");
-  if (pid == 0) Become(argv, environment, log.c_str(), user, options.end_signal, parent);
   return std::unique_ptr<Child>(new Child(std::move(options), pid));
 }
 

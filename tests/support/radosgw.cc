@@ -28,10 +28,10 @@ std::unique_ptr<Radosgw> Radosgw::Start() {
     monitor = FreePort();
   }
   const std::string dir = server->dir_ / "ceph";
-  server->script_ = Child::Start({.argv = {std::string(FETTLE_SOURCE) + "/tests/support/radosgw-up",
-                                           dir, std::to_string(server->port_),
-                                           std::to_string(monitor)},
-                                  .log_file = server->dir_ / "log"});
+  server->script_ =
+      Child::Start({.argv = {std::string(FETTLE_SOURCE) + "/tests/support/radosgw-up", dir,
+                             std::to_string(server->port_), std::to_string(monitor)},
+                    .log_file = server->dir_ / "log"});
   const bool ready = WaitUntil(
       [&] { return std::filesystem::exists(dir + "/ready") || !server->script_->Running(); },
       std::chrono::minutes(2));
@@ -86,10 +86,10 @@ void Radosgw::KillGateway() {
 }
 
 void Radosgw::RestartGateway() {
-  gateway_ = Child::Start({.argv = {"radosgw", "-f", "-c", dir_ / "ceph/ceph.conf", "-n",
-                                    "client.rgw"},
-                           .log_file = dir_ / "log",
-                           .end_signal = SIGKILL});
+  gateway_ =
+      Child::Start({.argv = {"radosgw", "-f", "-c", dir_ / "ceph/ceph.conf", "-n", "client.rgw"},
+                    .log_file = dir_ / "log",
+                    .end_signal = SIGKILL});
   WaitUntil([this] { return Listens(port_); });
 }
 

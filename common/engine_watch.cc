@@ -112,9 +112,9 @@ void EngineWatch::Handle(const EngineEvent& event) {
            {ContainerHealth::kStarting, ContainerHealth::kHealthy, ContainerHealth::kUnhealthy}) {
         if (word != ToString(health)) continue;
         at->second.container.health = health;
-        if (health == ContainerHealth::kUnhealthy) {
-          at->second.container.failing_streak = std::max(at->second.container.failing_streak, 1);
-        }
+        const int streak = at->second.container.failing_streak;
+        at->second.container.failing_streak =
+            health == ContainerHealth::kUnhealthy ? std::max(streak, 1) : 0;
         refresh = false;
       }
     }

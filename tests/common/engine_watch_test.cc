@@ -6,6 +6,7 @@
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/recorded_log.h"
+#include "tests/support/wait.h"
 
 namespace fettle {
 namespace {
@@ -45,7 +46,8 @@ class EngineWatchTest : public testing::Test {
   EngineWatchTest() { watch_.Add(ear_); }
   void Follow() {
     watch_.Start();
-    ASSERT_TRUE(engine_.WaitForFollowers(1));
+    // Subscribed, and the list read after that.
+    ASSERT_TRUE(WaitUntil([this] { return ear_.Inventories() > 0; }));
   }
   Container Known(const std::string& name) {
     for (const Container& container : watch_.Containers()) {
@@ -129,8 +131,7 @@ TEST_F(EngineWatchTest, ComesBackWhenTheStreamBreaks) {
   Follow();
   engine_.BreakStreams();
   engine_.SomebodyStops("shop-web-1");
-  ASSERT_TRUE(engine_.WaitForFollowers(1));
-  ASSERT_TRUE(engine_.WaitForFollowers());
+  EXPECT_TRUE(WaitUntil([this] { return ear_.Inventories() > 1; }));
   EXPECT_EQ(Known("shop-web-1").state, ContainerState::kExited);
   EXPECT_GE(Counter("fettle_engine_events_reconnects_total"), 1);
 }

@@ -8,6 +8,7 @@
 #include "tests/support/fake_engine.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/recorded_log.h"
+#include "tests/support/wait.h"
 
 namespace fettle::exporter {
 namespace {
@@ -114,9 +115,9 @@ TEST_F(DockerCollectorTest, PublishesAnEventAtOnce) {
   engine_.AddService("shop", "web");
   engine_.TurnHealthy("shop-web-1");
   watch_.Start();
-  ASSERT_TRUE(engine_.WaitForFollowers(1));
+  ASSERT_TRUE(WaitUntil([this] { return !watch_.Containers().empty(); }));
   engine_.TurnUnhealthy("shop-web-1");
-  ASSERT_TRUE(engine_.WaitForFollowers());
+  ASSERT_TRUE(WaitUntil([this] { return printer_.Published() > 0; }));
   EXPECT_THAT(Lines(printer_.Last()),
               Contains(HasSubstr(R"(health="unhealthy", project="shop", service="web"} 1)")));
   watch_.Stop();

@@ -1,8 +1,6 @@
 #include "common/audit_chain.h"
 
-#include <openssl/evp.h>
-
-#include "common/check.h"
+#include "common/digest.h"
 
 namespace fettle {
 namespace {
@@ -16,30 +14,15 @@ void AppendBigEndian(std::string& bytes, std::int64_t value) {
 
 }  // namespace
 
-AuditHash ChainHash(const AuditHash& previous, std::int64_t seq, Time at, std::string_view body) {
-  std::string bytes(previous.begin(), previous.end());
-  bytes.reserve(bytes.size() + 16 + body.size());
+AuditPoint Append(const AuditPoint& from, Time at, std::string_view body) {
+  const std::int64_t seq = from.seq + 1;
+  std::string bytes;
+  bytes.reserve(from.hash.size() + 16 + body.size());
+  bytes.append(from.hash);
   AppendBigEndian(bytes, seq);
   AppendBigEndian(bytes, ToMillis(at));
   bytes.append(body);
-  AuditHash hash;
-  unsigned int size = 0;
-  FETTLE_CHECK(EVP_Digest(bytes.data(), bytes.size(), hash.data(), &size, EVP_sha256(), nullptr) ==
-               1);
-  FETTLE_CHECK(size == hash.size());
-  return hash;
-}
-
-std::string HashHex(const AuditHash& hash) {
-  std::string text;
-  text.reserve(2 * hash.size());
-  for (const std::uint8_t byte : hash) fmt::format_to(std::back_inserter(text), "{:02x}", byte);
-  return text;
-}
-
-AuditPoint Append(const AuditPoint& from, Time at, std::string_view body) {
-  const std::int64_t seq = from.seq + 1;
-  return AuditPoint{seq, ChainHash(from.hash, seq, at, body)};
+  return AuditPoint{seq, Sha256(bytes)};
 }
 
 Result<AuditPoint> Follow(const AuditPoint& from, const AuditEntry& entry) {
@@ -47,7 +30,7 @@ Result<AuditPoint> Follow(const AuditPoint& from, const AuditEntry& entry) {
   if (entry.seq != next.seq) {
     return Fail("audit entry {} is missing: after {} comes {}", next.seq, from.seq, entry.seq);
   }
-  if (entry.hash_hex != HashHex(next.hash)) {
+  if (entry.hash_hex != Hex(next.hash)) {
     return Fail("audit entry {} was changed: its hash does not follow from entry {}", entry.seq,
                 from.seq);
   }

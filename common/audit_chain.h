@@ -7,7 +7,6 @@
 // 1 and has no gaps; the first previous hash is 32 zero bytes. Pure functions and values.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,17 +15,12 @@
 
 namespace fettle {
 
-using AuditHash = std::array<std::uint8_t, 32>;
-
 // A place in the chain: the last entry so far. The default is the beginning.
 struct AuditPoint {
   std::int64_t seq = 0;
-  AuditHash hash{};
+  std::string hash = std::string(32, '\0');  // raw bytes
   bool operator==(const AuditPoint&) const = default;
 };
-
-AuditHash ChainHash(const AuditHash& previous, std::int64_t seq, Time at, std::string_view body);
-std::string HashHex(const AuditHash& hash);
 
 // The point after an entry that is about to be written.
 AuditPoint Append(const AuditPoint& from, Time at, std::string_view body);

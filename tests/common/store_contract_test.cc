@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "common/audit_chain.h"
+#include "common/digest.h"
 #include "common/store.h"
 #include "tests/support/store_bench.h"
 #include "tests/support/manual_clock.h"
@@ -302,9 +302,16 @@ TEST_P(StoreContractTest, StampsAndChainsTheAudit) {
   ASSERT_EQ(entries->size(), 2U);
   EXPECT_EQ((*entries)[0].at, first);
   EXPECT_EQ((*entries)[1].at, first + Millis(1500));
-  const AuditHash one = ChainHash(AuditHash{}, 1, first, "one");
-  EXPECT_EQ((*entries)[0].hash_hex, HashHex(one));
-  EXPECT_EQ((*entries)[1].hash_hex, HashHex(ChainHash(one, 2, first + Millis(1500), "two")));
+  // The formula again, by hand: 32 zero bytes, seq and at in 8 bytes each, the body.
+  const auto eight = [](std::int64_t value) {
+    std::string bytes(8, '\0');
+    for (std::size_t i = 8; i-- > 0; value >>= 8) bytes[i] = static_cast<char>(value & 0xff);
+    return bytes;
+  };
+  const std::string one = Sha256(std::string(32, '\0') + eight(1) + eight(ToMillis(first)) + "one");
+  EXPECT_EQ((*entries)[0].hash_hex, Hex(one));
+  EXPECT_EQ((*entries)[1].hash_hex,
+            Hex(Sha256(one + eight(2) + eight(ToMillis(first) + 1500) + "two")));
   EXPECT_EQ(store().ReadAudit(2, 10)->size(), 1U);
   EXPECT_EQ(store().ReadAudit(1, 1)->size(), 1U);
   EXPECT_EQ(store().ReadAudit(3, 10)->size(), 0U);

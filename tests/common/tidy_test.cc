@@ -45,7 +45,9 @@ const std::vector<File>& Sources() {
   return *sources;
 }
 
-bool Under(const std::string& path, const std::string& room) { return path.starts_with(room + "/"); }
+bool Under(const std::string& path, const std::string& room) {
+  return path.starts_with(room + "/");
+}
 
 // Without the comment and without what stands in string literals.
 std::string Code(const std::string& line) {
@@ -95,22 +97,27 @@ TEST(TidyTest, ModulesMeetOnlyInCommon) {
 
 TEST(TidyTest, EachLibraryHidesInItsFiles) {
   const std::map<std::string, std::string> homes = {
-      {"<civetweb.h>", "common/http_server"}, {"<curl/", "common/http_client"},
-      {"<yaml-cpp/", "common/yaml"},          {"<simdjson.h>", "common/json"},
-      {"<libpq-fe.h>", "common/postgres"},    {"<sqlite3.h>", "common/sqlite_store"},
-      {"<re2/", "common/matcher"},            {"<expat.h>", "common/"},
-      {"<cctz/", "common/"},                  {"<CLI/", "main"},
+      {"<civetweb.h>", "common/http_server"},
+      {"<curl/", "common/http_client"},
+      {"<yaml-cpp/", "common/yaml"},
+      {"<simdjson.h>", "common/json"},
+      {"<libpq-fe.h>", "common/postgres"},
+      {"<sqlite3.h>", "common/sqlite"},
+      {"<re2/", "common/matcher"},
+      {"<expat.h>", "common/"},
+      {"<cctz/", "common/"},
+      {"<CLI/", "main"},
   };
   ForEachLine([&](const Line& line) {
     if (!line.text.starts_with("#include <") || Under(line.file, "tests")) return;
     for (const auto& [header, home] : homes) {
       if (line.text.find(header) == std::string::npos || line.file.starts_with(home)) continue;
       // Regular expressions in PromQL functions and templates; calendars in time intervals.
-      const bool allowed = (header == "<re2/" && (Under(line.file, "rules") ||
-                                                  Under(line.file, "receivers") ||
-                                                  Under(line.file, "common"))) ||
-                           (header == "<cctz/" && Under(line.file, "receivers")) ||
-                           (header == "<expat.h>" && Under(line.file, "exporter"));
+      const bool allowed =
+          (header == "<re2/" && (Under(line.file, "rules") || Under(line.file, "receivers") ||
+                                 Under(line.file, "common"))) ||
+          (header == "<cctz/" && Under(line.file, "receivers")) ||
+          (header == "<expat.h>" && Under(line.file, "exporter"));
       if (!allowed) ADD_FAILURE() << At(line) << header << " belongs to " << home;
     }
   });
@@ -168,7 +175,15 @@ TEST(TidyTest, FilesStayReadable) {
 
 TEST(TidyTest, NothingUnfinishedIsLeftBehind) {
   // Spelled apart, so that this file does not find itself.
-  const std::vector<std::string> marks = {"TO" "DO", "FIX" "ME", "XX" "X:", "HA" "CK"};
+  const std::vector<std::string> marks = {
+      "TO"
+      "DO",
+      "FIX"
+      "ME",
+      "XX"
+      "X:",
+      "HA"
+      "CK"};
   ForEachLine([&](const Line& line) {
     for (const std::string& mark : marks) {
       if (line.text.find(mark) != std::string::npos) ADD_FAILURE() << At(line) << mark;

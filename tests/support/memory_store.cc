@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "common/digest.h"
 
 namespace fettle {
 
@@ -55,7 +56,7 @@ Status MemoryStore::Apply(const Batch& batch) {
   for (const std::string& body : batch.audit) {
     const Time at = clock_.Now().wall;
     head_ = Append(head_, at, body);
-    audit_.push_back(AuditEntry{head_.seq, at, body, HashHex(head_.hash)});
+    audit_.push_back(AuditEntry{head_.seq, at, body, Hex(head_.hash)});
   }
   return {};
 }

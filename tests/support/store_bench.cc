@@ -1,7 +1,15 @@
 #include "tests/support/store_bench.h"
 
+#include <sqlite3.h>
 
+#include <string>
+#include <utility>
+
+#include "common/check.h"
+#include "common/sqlite_store.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/recorded_log.h"
+#include "tests/support/temp_dir.h"
 
 namespace fettle {
 namespace {
@@ -28,12 +36,64 @@ class MemoryBench final : public StoreBench {
   MemoryStore store_;
 };
 
+// Somebody else with the file open.
+class Intruder {
+ public:
+  explicit Intruder(const std::string& path) {
+    FETTLE_CHECK(sqlite3_open(path.c_str(), &connection_) == SQLITE_OK);
+  }
+  ~Intruder() { sqlite3_close(connection_); }
+  Intruder(const Intruder&) = delete;
+  Intruder& operator=(const Intruder&) = delete;
+  void Run(const std::string& sql) {
+    FETTLE_CHECK(sqlite3_exec(connection_, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+  }
+
+ private:
+  sqlite3* connection_ = nullptr;
+};
+
+class SqliteBench final : public StoreBench {
+ public:
+  explicit SqliteBench(const Clock& clock) : clock_(clock) { Reopen(); }
+  Store& store() override { return *store_; }
+  void Reopen() override {
+    store_.reset();
+    auto opened =
+        SqliteStore::Open({clock_, metrics_, log_.For("store")}, {.directory = directory_.path()});
+    FETTLE_CHECK(opened.has_value());
+    store_ = std::move(*opened);
+  }
+  void WhileNothingIsCommitted(const std::function<void()>& work) override {
+    Intruder intruder(Path());
+    intruder.Run("BEGIN IMMEDIATE");
+    work();
+    intruder.Run("ROLLBACK");
+  }
+  void Tamper(std::int64_t seq, const std::string& body) override {
+    Intruder(Path()).Run(fmt::format("UPDATE audit SET body='{}' WHERE seq={}", body, seq));
+  }
+  void DropNewestAudit() override {
+    Intruder(Path()).Run("DELETE FROM audit WHERE seq=(SELECT max(seq) FROM audit)");
+  }
+
+ private:
+  std::string Path() const { return directory_ / "fettle.db"; }
+
+  const Clock& clock_;
+  TempDir directory_;
+  Metrics metrics_;
+  RecordedLog log_;
+  std::unique_ptr<SqliteStore> store_;
+};
+
 }  // namespace
 
-std::vector<std::string> StoreBenches() { return {"Memory"}; }
+std::vector<std::string> StoreBenches() { return {"Memory", "Sqlite"}; }
 
 std::unique_ptr<StoreBench> MakeStoreBench(const std::string& kind, const Clock& clock) {
   if (kind == "Memory") return std::make_unique<MemoryBench>(clock);
+  if (kind == "Sqlite") return std::make_unique<SqliteBench>(clock);
   return nullptr;
 }
 

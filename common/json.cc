@@ -2,6 +2,8 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 
@@ -33,6 +35,14 @@ constexpr std::uint64_t kFirst = 1;
 // Doubles count every integer up to here.
 constexpr double kExactMax = 9'007'199'254'740'992.0;
 
+// Whether a number is an integer that 64 bits cannot hold.
+bool IsLongInteger(std::string_view number, bool negative) {
+  if (number.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  std::uint64_t value = 0;
+  const auto result = std::from_chars(number.data(), number.data() + number.size(), value);
+  return result.ec != std::errc() || (negative && value > (std::uint64_t{1} << 63));
+}
+
 std::string Explain(simdjson::error_code error) {
   switch (error) {
     case simdjson::DEPTH_ERROR:
@@ -56,6 +66,38 @@ std::string Explain(simdjson::error_code error) {
     default:
       return "a comma, colon, quote or bracket is missing or too many";
   }
+}
+
+// simdjson refuses integers beyond 64 bits, which others write for large doubles (Go: 1e20 in
+// full). With a fraction it reads them as doubles.
+std::string WithLongIntegersAsDoubles(std::string_view text) {
+  std::string out;
+  bool in_string = false;
+  for (std::size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    const bool digit = c >= '0' && c <= '9';
+    if (in_string || !digit) {
+      if (c == '"') in_string = !in_string;
+      const std::size_t length = in_string && c == '\\' && at + 1 < text.size() ? 2 : 1;
+      out += text.substr(at, length);
+      at += length;
+      continue;
+    }
+    const std::size_t after = std::min(text.find_first_not_of("0123456789.eE+-", at), text.size());
+    const std::string_view number = text.substr(at, after - at);
+    out += number;
+    if (IsLongInteger(number, at > 0 && text[at - 1] == '-')) out += ".0";
+    at = after;
+  }
+  return out;
+}
+
+// The parser copies what lacks its padding. One level more, because it counts the value itself.
+simdjson::error_code ParseInto(std::string_view text, simdjson::dom::document& document) {
+  simdjson::dom::parser parser;
+  const auto capacity = std::max<std::size_t>(text.size(), 1);
+  if (const auto error = parser.allocate(capacity, Json::kDepthMax + 1)) return error;
+  return parser.parse_into_document(document, text.data(), text.size(), true).error();
 }
 
 }  // namespace
@@ -113,13 +155,10 @@ Result<Json> Json::Parse(std::string_view text, std::size_t bytes_max) {
   if (text.size() > bytes_max) {
     return Fail(Cause::kLimit, "bad JSON: longer than {} bytes", bytes_max);
   }
-  simdjson::dom::parser parser;
   const auto document = std::make_shared<Document>();
-  // The parser copies what lacks its padding. One level more, because it counts the value itself.
-  simdjson::error_code error =
-      parser.allocate(std::max<std::size_t>(text.size(), 1), kDepthMax + 1);
-  if (error == simdjson::SUCCESS) {
-    error = parser.parse_into_document(document->document, text.data(), text.size(), true).error();
+  simdjson::error_code error = ParseInto(text, document->document);
+  if (error == simdjson::NUMBER_ERROR) {
+    error = ParseInto(WithLongIntegersAsDoubles(text), document->document);
   }
   FETTLE_CHECK(error != simdjson::MEMALLOC);
   if (error != simdjson::SUCCESS) return Fail(Cause::kInvalid, "bad JSON: {}", Explain(error));

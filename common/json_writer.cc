@@ -4,6 +4,7 @@
 
 #include "common/check.h"
 #include "common/json.h"
+#include "common/number.h"
 
 namespace fettle {
 namespace {
@@ -154,20 +155,15 @@ JsonWriter& JsonWriter::Number(double value) {
   if (!std::isfinite(value)) return Null();
   BeforeValue();
   const double size = std::abs(value);
-  const bool fixed = size == 0 || (size >= 1e-6 && size < 1e21);
-  std::array<char, 32> buffer;
-  const auto [end, error] =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                    fixed ? std::chars_format::fixed : std::chars_format::scientific);
-  FETTLE_CHECK(error == std::errc());
-  std::string_view text(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
-  // Go writes e-7, not e-07.
-  const std::size_t zero = text.size() - 2;
-  if (!fixed && text[zero - 1] == '-' && text[zero] == '0') {
-    out_.append(text.substr(0, zero));
-    text.remove_prefix(zero + 1);
+  if (size == 0 || (size >= 1e-6 && size < 1e21)) {
+    out_ += FormatFloatFixed(value);
+    return *this;
   }
-  out_.append(text);
+  std::string text = FormatFloat(value);
+  // Go writes e-7 here, not e-07.
+  const std::size_t zero = text.size() - 2;
+  if (text[zero - 1] == '-' && text[zero] == '0') text.erase(zero, 1);
+  out_ += text;
   return *this;
 }
 

@@ -76,6 +76,7 @@ class Places {
 // an alias is a copy, and a file of a kilobyte may ask for billions of them.
 class Builder final : public YAML::EventHandler {
  public:
+  // All three must outlive it.
   Builder(const Places& places, Complaints& complaints, const LoadOptions& options)
       : places_(places), complaints_(complaints), options_(options) {}
 
@@ -366,7 +367,9 @@ void Parse(std::string_view text, const Places& places, Builder& builder) {
   parser.HandleNextDocument(builder);
   // Another document would be ignored silently by most readers.
   Complaints ignored;
-  Builder second(places, ignored, {.expand_environment = false, .getenv = {}});
+  LoadOptions verbatim;
+  verbatim.expand_environment = false;
+  Builder second(places, ignored, verbatim);
   if (parser.HandleNextDocument(second)) {
     throw Stop{second.TakeRoot().place, "a second document begins; one file holds one"};
   }

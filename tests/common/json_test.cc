@@ -75,8 +75,8 @@ TEST(JsonTest, SaysWhatIsWrong) {
       {".5", structure},
       {"+1", structure},
       {"1e999", number},
-      {"99999999999999999999", number},
-      {"-9223372036854775809", number},
+      {"[99999999999999999999, 1e999]", number},
+      {"099999999999999999999", number},
       {"NaN", structure},
       {"nul", word},
       {"truee", word},
@@ -182,6 +182,18 @@ TEST(JsonTest, AnIntegerIsANumberWithoutFractionThatFits) {
   };
   for (const auto& [text, want] : cases) EXPECT_EQ(Parsed(text).Integer(), want) << text;
   EXPECT_EQ(Parsed("9223372036854775808").Number(), 9223372036854775808.0);
+}
+
+TEST(JsonTest, IntegersBeyond64BitsAreDoubles) {
+  EXPECT_EQ(Read("99999999999999999999"), "100000000000000000000");
+  EXPECT_EQ(Read("-9223372036854775809"), "-9223372036854776000");
+  EXPECT_EQ(Read(R"({"a\"1":[100000000000000000000,5,"18446744073709551616\\"],"b":1.5e3})"),
+            R"({"a\"1":[100000000000000000000,5,"18446744073709551616\\"],"b":1500})");
+  EXPECT_EQ(Read(R"(["18446744073709551616\"", 18446744073709551616])"),
+            R"(["18446744073709551616\"",18446744073709552000])");
+  // What fits in 64 bits stays exact beside them.
+  EXPECT_EQ(Read("[99999999999999999999,1234567890123456789,-9223372036854775808]"),
+            "[100000000000000000000,1234567890123456789,-9223372036854775808]");
 }
 
 TEST(JsonTest, TheFirstOfRepeatedKeysCounts) {

@@ -26,6 +26,9 @@ class Collector {
   // Which one of its kind: the connection, probe or bucket; "" if there is only one.
   virtual std::string_view Target() const = 0;
   virtual Result<std::vector<MetricFamily>> Collect(const CollectContext& context) = 0;
+  // Shown after a failed turn in place of everything else, such as an `up` that is 0. What is not
+  // known stays absent.
+  virtual std::vector<MetricFamily> WhenDown() const { return {}; }
   // Asked after each turn: how soon to turn once more, before the interval is over; zero is not at
   // all. A probe that has failed once confirms it at once.
   virtual Millis AgainIn() const { return Millis(0); }

@@ -163,7 +163,7 @@ void Gatherer::Collect(Station& station) {
       station.last_success = began.wall;
       station.shown = *std::move(families);
     } else if (!families) {
-      station.shown.clear();
+      station.shown = station.collector.WhenDown();
       if (was_up || !station.had_a_turn) {
         deps_.log.Warn("a collector failed; its series are absent until it succeeds",
                        {{"collector", station.collector.Name()},

@@ -35,9 +35,11 @@ class Scripted final : public Collector {
   }
 
   Millis AgainIn() const override { return again; }
+  std::vector<MetricFamily> WhenDown() const override { return down; }
 
   Millis again{0};
   Result<std::vector<MetricFamily>> answer = std::vector<MetricFamily>{};
+  std::vector<MetricFamily> down;
   std::function<void()> during;
   int turns = 0;
 
@@ -117,6 +119,21 @@ TEST_F(GathererTest, TakesAFailedCollectorsSeriesAwayRatherThanRepeatThem) {
   Pass(15s);
   hands_.Work();
   EXPECT_EQ(log_.Lines().size(), lines);
+}
+
+TEST_F(GathererTest, ShowsWhatAFailedCollectorHasToSayForItself) {
+  a_.Shows(1.5);
+  a_.down = {{"fettle_a_up", "Up.", MetricType::kGauge, {{"", {}, 0}}}};
+  gatherer_.Add(a_, {});
+  Start();
+  hands_.Work();
+  EXPECT_THAT(Scrape(), Not(HasSubstr("fettle_a_up")));
+  a_.answer = Fail("gone");
+  Pass(15s);
+  hands_.Work();
+  EXPECT_THAT(Scrape(), HasSubstr("fettle_a_up 0\n"));
+  EXPECT_THAT(Scrape(), Not(HasSubstr("fettle_x{")));
+  EXPECT_THAT(Scrape(), HasSubstr("fettle_collector_up{collector=\"scripted\",target=\"a\"} 0\n"));
 }
 
 TEST_F(GathererTest, NeverRunsOneCollectorTwiceAtOnce) {

@@ -50,22 +50,49 @@ PostgresServer& PostgresServer::Shared() {
   return *server;
 }
 
-std::unique_ptr<PostgresServer> PostgresServer::Start(Options options) {
+std::unique_ptr<PostgresServer> PostgresServer::Prepare() {
   std::unique_ptr<PostgresServer> server(new PostgresServer);
   std::filesystem::create_directory(server->socket_dir());
   chmod(server->dir_.path().c_str(), 0755);
   GiveTo(server->dir_.path(), kUser);
   GiveTo(server->socket_dir(), kUser);
-  const std::string log = server->dir_ / "log";
+  return server;
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::Start(Options options) {
+  std::unique_ptr<PostgresServer> server = Prepare();
   const int made =
       Child::Run({.argv = {BinDir() + "/initdb", "--pgdata=" + server->data_dir(),
                            "--username=postgres", "--auth-local=trust", "--auth-host=scram-sha-256",
                            "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"},
-                  .log_file = log,
+                  .log_file = server->dir_ / "log",
                   .user = kUser});
   if (made != 0) Give("initdb failed: " + server->dir_.Read("log"));
-  server->port_ = FreePort();
-  std::ofstream conf(server->data_dir() + "/postgresql.auto.conf", std::ios::app);
+  server->Configure(std::move(options.settings));
+  server->Launch();
+  server->Execute(fmt::format("create role app login password '{}'", kPassword));
+  return server;
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::StartStandbyOf(const PostgresServer& primary,
+                                                               const std::string& slot) {
+  std::unique_ptr<PostgresServer> server = Prepare();
+  const int made =
+      Child::Run({.argv = {BinDir() + "/pg_basebackup", "--pgdata=" + server->data_dir(),
+                           "--dbname=" + primary.Dsn(), "--write-recovery-conf", "--no-sync",
+                           "--checkpoint=fast", "--wal-method=stream"},
+                  .log_file = server->dir_ / "log",
+                  .user = kUser});
+  if (made != 0) Give("pg_basebackup failed: " + server->dir_.Read("log"));
+  const std::string conninfo = fmt::format("host={} port={} user=postgres application_name={}",
+                                           primary.socket_dir(), primary.port(), slot);
+  server->Configure({{"primary_conninfo", conninfo}, {"primary_slot_name", slot}});
+  server->Launch();
+  return server;
+}
+
+void PostgresServer::Configure(std::map<std::string, std::string> more) {
+  port_ = FreePort();
   std::map<std::string, std::string> settings = {
       {"fsync", "off"},
       {"full_page_writes", "off"},
@@ -73,16 +100,14 @@ std::unique_ptr<PostgresServer> PostgresServer::Start(Options options) {
       {"shared_buffers", "16MB"},
       {"max_wal_size", "256MB"},
       {"listen_addresses", "127.0.0.1"},
-      {"unix_socket_directories", server->socket_dir()},
-      {"port", std::to_string(server->port_)},
+      {"unix_socket_directories", socket_dir()},
+      {"port", std::to_string(port_)},
       {"log_min_messages", "warning"},
   };
-  for (const auto& [name, value] : options.settings) settings[name] = value;
+  for (const auto& [name, value] : more) settings[name] = value;
+  // The last of repeated settings counts.
+  std::ofstream conf(data_dir() + "/postgresql.auto.conf", std::ios::app);
   for (const auto& [name, value] : settings) conf << name << " = '" << value << "'\n";
-  conf.close();
-  server->Launch();
-  server->Execute(fmt::format("create role app login password '{}'", kPassword));
-  return server;
 }
 
 void PostgresServer::Launch() {

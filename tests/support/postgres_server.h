@@ -27,6 +27,9 @@ class PostgresServer {
   static PostgresServer& Shared();
   static std::unique_ptr<PostgresServer> Start(Options options);
   static std::unique_ptr<PostgresServer> Start() { return Start(Options{}); }
+  // A streaming replica that uses the slot and gives it as its name.
+  static std::unique_ptr<PostgresServer> StartStandbyOf(const PostgresServer& primary,
+                                                        const std::string& slot);
   ~PostgresServer();
 
   // By the Unix socket, as superuser postgres, without a password.
@@ -51,6 +54,8 @@ class PostgresServer {
 
  private:
   PostgresServer() = default;
+  static std::unique_ptr<PostgresServer> Prepare();
+  void Configure(std::map<std::string, std::string> settings);
   void Launch();
 
   TempDir dir_;

@@ -1,5 +1,6 @@
 #include "common/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -28,7 +29,7 @@ std::string FromBytes(const unsigned char* bytes, unsigned int size) {
 
 struct Digest::Impl {
   struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+    void operator()(EVP_MD_CTX* it) const { EVP_MD_CTX_free(it); }
   };
   std::unique_ptr<EVP_MD_CTX, Free> context{EVP_MD_CTX_new()};
 };
@@ -81,6 +82,39 @@ std::string Base64(std::string_view bytes) {
                   reinterpret_cast<const unsigned char*>(bytes.data()),
                   static_cast<int>(bytes.size()));
   return out;
+}
+
+std::optional<std::string> FromBase64(std::string_view text) {
+  const auto value = [](char c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    if (c == '+') return 62;
+    return c == '/' ? 63 : -1;
+  };
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::string_view digits = text;
+  while (!digits.empty() && digits.back() == '=' && text.size() - digits.size() < 2) {
+    digits.remove_suffix(1);
+  }
+  std::string out;
+  unsigned int bits = 0;
+  int count = 0;
+  for (const char c : digits) {
+    const int six = value(c);
+    if (six < 0) return std::nullopt;
+    bits = (bits << 6U) | static_cast<unsigned int>(six);
+    count += 6;
+    if (count >= 8) {
+      count -= 8;
+      out += static_cast<char>((bits >> static_cast<unsigned int>(count)) & 0xFFU);
+    }
+  }
+  return out;
+}
+
+bool EqualInConstantTime(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 std::string FromHex(std::string_view hex) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,10 @@ std::string HmacSha256(std::string_view key, std::string_view text);
 
 std::string Hex(std::string_view bytes);  // lower case
 std::string Base64(std::string_view bytes);
+// The bytes of padded standard base64, or nullopt if it is not that.
+std::optional<std::string> FromBase64(std::string_view text);
+// Takes the same time whatever the first difference is; only the lengths may be guessed.
+bool EqualInConstantTime(std::string_view a, std::string_view b);
 // The bytes of an even number of hex digits, or "" if it is not that.
 std::string FromHex(std::string_view hex);
 

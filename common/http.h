@@ -69,6 +69,10 @@ struct HttpResponse {
   int status = 200;
   Headers headers;
   std::string body;
+  // A handler's answer that goes on: after the head, it is called on the door's thread and writes
+  // pieces until it returns. `write` says false once the client is gone or the server stops.
+  using Write = std::function<bool(std::string_view piece)>;
+  std::function<void(const Write& write)> stream;
 };
 
 using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;

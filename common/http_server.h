@@ -1,52 +1,42 @@
 // Puts handlers on a port (civetweb stays inside http_server.cc): the doors.
 //
 // Doors are civetweb's threads. A handler parses, validates, and reads a snapshot or posts to the
-// brain; it may run on many threads at once. Limits are named in Options and counted when reached.
+// brain; it may run on many threads at once. What it throws becomes a 500. Limits are named in
+// Options; every refusal is counted in fettle_http_refused_total.
+//
+// What civetweb 1.15 (Debian's) does not do: it listens on IPv4 only; it answers "OPTIONS *" and
+// absolute-form targets by closing; it refuses chunk extensions (400).
 #pragma once
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "common/http.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/result.h"
+#include "common/router.h"
 #include "common/web_config.h"
 
 namespace fettle {
-
-// The routes of one server, listed by hand where the program is built. Longest path wins; a path
-// ending in "/" is a prefix. A known path with another method is 405.
-class Router {
- public:
-  void Add(std::string method, std::string path, Role role, HttpHandler handler);
-  struct Route {
-    std::string method;
-    std::string path;
-    Role role = Role::kRead;
-    HttpHandler handler;
-  };
-  // nullptr and the allowed methods if there is none.
-  const Route* Find(std::string_view method, std::string_view path) const;
-  std::vector<std::string> MethodsAt(std::string_view path) const;
-  const std::vector<Route>& routes() const { return routes_; }
-
- private:
-  std::vector<Route> routes_;
-};
 
 class HttpServer {
  public:
   struct Options {
     std::string listen_address = "127.0.0.1:9911";  // port 0: the kernel chooses
     int threads = 64;
-    int doors_kept = 4;                  // for /webhook and /-/, even when all others are busy
-    int connections_per_address_max = 8;
-    Millis header_deadline{5'000};
+    int doors_kept = 4;  // for /webhook and /-/, even when all others are busy: others get 503
+    int connections_per_address_max = 8;  // then an idle one of them is closed, or the new one
+    int streams_max = 8;                  // live viewers; then 503
+    Millis header_deadline{5'000};        // 408
     Millis keep_alive{2'000};
-    std::size_t body_bytes_max = 8 * 1024 * 1024;  // then 413
-    std::size_t header_bytes_max = 16 * 1024;
+    Millis body_deadline{30'000};                     // 408
+    Millis write_deadline{60'000};                    // for a client to take its answer
+    std::size_t body_bytes_max = 8 * 1024 * 1024;     // 413
+    std::size_t bodies_bytes_max = 64 * 1024 * 1024;  // of all requests at one time: 503
+    std::size_t header_bytes_max = 16 * 1024;         // 431; more than 63 headers, too
+    std::size_t url_bytes_max = 8 * 1024;             // 414
+    std::size_t gzip_bytes_min = 1024;                // smaller answers are sent as they are
   };
   struct Deps {
     const Clock& clock;
@@ -57,12 +47,15 @@ class HttpServer {
   // Refuses to serve TLS unless civetweb got its library (see tls_shim).
   static Result<std::unique_ptr<HttpServer>> Start(Deps deps, Options options, WebConfig web_config,
                                                    Router router);
+  // Finishes requests that have begun, closes the others.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
   // "127.0.0.1:41234": what it really listens on.
   std::string address() const;
+  // "http://127.0.0.1:41234", or https.
+  std::string url() const;
 
  private:
   struct Impl;

@@ -1,9 +1,11 @@
 // --web.config.file: Prometheus' exporter-toolkit format (tls_server_config, http_server_config,
-// basic_auth_users with bcrypt hashes), plus `tokens` (bearer, from files, with roles) and `hmac`
-// for /webhook. Source: github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
+// basic_auth_users with bcrypt hashes), plus `user_roles`, `tokens` (bearer, from files, with
+// roles) and `hmac` for /webhook. Relative paths are relative to the file. A value.
+// Source: github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,11 @@ struct WebConfig {
     std::string client_ca_file;
     std::string client_auth_type = "NoClientCert";
     std::string min_version = "TLS12";
+    std::string max_version = "TLS13";
+    std::vector<std::string> cipher_suites;      // IANA names, of TLS 1.2 and before
+    std::vector<std::string> curve_preferences;  // CurveP256, X25519, …
+    bool prefer_server_cipher_suites = true;
+    std::vector<std::string> client_allowed_sans;
   };
   struct User {
     std::string bcrypt_hash;
@@ -44,7 +51,11 @@ struct WebConfig {
   std::optional<Hmac> hmac;
 
   // True if anything asks who is there.
-  bool HasAuthentication() const { return !users.empty() || !tokens.empty() || hmac.has_value(); }
+  bool HasAuthentication() const {
+    return NeedsCredentials() || (tls && tls->client_auth_type == "RequireAndVerifyClientCert");
+  }
+  // True if a request must bring a password, a token or a signature.
+  bool NeedsCredentials() const { return !users.empty() || !tokens.empty() || hmac.has_value(); }
 };
 
 WebConfig ReadWebConfig(const yaml::Node& node, yaml::Complaints& complaints);

@@ -5,6 +5,8 @@
 #include <array>
 #include <utility>
 
+#include "common/utf8.h"
+
 namespace fettle::gotemplate {
 namespace {
 
@@ -300,63 +302,6 @@ class Lexer {
   std::vector<Token> tokens_;
 };
 
-std::optional<char32_t> HexRune(std::string_view digits) {
-  char32_t value = 0;
-  for (const char c : digits) {
-    value <<= 4;
-    if (c >= '0' && c <= '9') {
-      value |= static_cast<char32_t>(c - '0');
-    } else if (c >= 'a' && c <= 'f') {
-      value |= static_cast<char32_t>(c - 'a' + 10);
-    } else if (c >= 'A' && c <= 'F') {
-      value |= static_cast<char32_t>(c - 'A' + 10);
-    } else {
-      return std::nullopt;
-    }
-  }
-  return value;
-}
-
-// Takes one escape sequence after its backslash off `rest`; false if it is none.
-bool TakeEscape(std::string_view& rest, char quote, std::string& out) {
-  if (rest.empty()) return false;
-  const char c = rest[0];
-  rest.remove_prefix(1);
-  static constexpr std::string_view kNames = "abfnrtv\\";
-  static constexpr std::string_view kMeanings = "\a\b\f\n\r\t\v\\";
-  if (const auto at = kNames.find(c); at != std::string_view::npos) {
-    out += kMeanings[at];
-    return true;
-  }
-  if (c == quote) {
-    out += c;
-    return true;
-  }
-  const std::size_t length = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-  if (length > 0) {
-    if (rest.size() < length) return false;
-    const std::optional<char32_t> rune = HexRune(rest.substr(0, length));
-    rest.remove_prefix(length);
-    if (!rune || *rune > 0x10FFFF) return false;
-    if (c == 'x') {
-      out += static_cast<char>(*rune);
-    } else {
-      AppendRune(out, *rune);
-    }
-    return true;
-  }
-  if (c < '0' || c > '7' || rest.size() < 2) return false;
-  int value = c - '0';
-  for (int i = 0; i < 2; ++i) {
-    if (rest[0] < '0' || rest[0] > '7') return false;
-    value = value * 8 + (rest[0] - '0');
-    rest.remove_prefix(1);
-  }
-  if (value > 255) return false;
-  out += static_cast<char>(value);
-  return true;
-}
-
 }  // namespace
 
 std::vector<Token> Lex(std::string_view text) { return Lexer(text).Run(); }
@@ -382,39 +327,13 @@ std::string DescribeRune(char32_t rune) {
 
 DecodedRune DecodeRune(std::string_view text) {
   if (text.empty()) return {};
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return {first, 1};
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
-  if (length == 0 || first > 0xf4 || length > text.size()) return {};
-  char32_t rune = first & (0xffU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80) return {};
-    rune = (rune << 6) | (byte(i) & 0x3fU);
-  }
-  const bool overlong = (length == 3 && rune < 0x800) || (length == 4 && rune < 0x10000);
-  if (overlong || (rune >= 0xd800 && rune <= 0xdfff) || rune > 0x10ffff) return {};
-  return {rune, length};
+  const Rune rune = fettle::DecodeRune(text, 0);
+  return rune.length == 0 ? DecodedRune{} : DecodedRune{rune.value, rune.length};
 }
 
 void AppendRune(std::string& out, char32_t rune) {
-  if (rune > 0x10ffff || (rune >= 0xd800 && rune <= 0xdfff)) rune = 0xFFFD;
-  const auto put = [&out](char32_t bits) { out += static_cast<char>(bits); };
-  if (rune < 0x80) {
-    put(rune);
-  } else if (rune < 0x800) {
-    put(0xc0 | (rune >> 6));
-    put(0x80 | (rune & 0x3f));
-  } else if (rune < 0x10000) {
-    put(0xe0 | (rune >> 12));
-    put(0x80 | ((rune >> 6) & 0x3f));
-    put(0x80 | (rune & 0x3f));
-  } else {
-    put(0xf0 | (rune >> 18));
-    put(0x80 | ((rune >> 12) & 0x3f));
-    put(0x80 | ((rune >> 6) & 0x3f));
-    put(0x80 | (rune & 0x3f));
-  }
+  const bool scalar = rune <= 0x10ffff && (rune < 0xd800 || rune > 0xdfff);
+  fettle::AppendRune(scalar ? rune : char32_t{0xFFFD}, out);
 }
 
 bool IsPrintable(char32_t rune) {
@@ -429,27 +348,18 @@ bool IsPrintable(char32_t rune) {
 
 std::optional<std::string> Unquote(std::string_view literal) {
   if (literal.size() < 2 || literal.front() != literal.back()) return std::nullopt;
-  const char quote = literal.front();
-  std::string_view rest = literal.substr(1, literal.size() - 2);
-  std::string out;
-  if (quote == '`') {
-    for (const char c : rest) {
-      if (c != '\r') out += c;
-    }
+  const std::string_view inside = literal.substr(1, literal.size() - 2);
+  if (literal.front() == '`') {
+    std::string out(inside);
+    std::erase(out, '\r');
     return out;
   }
-  while (!rest.empty()) {
-    const char c = rest[0];
-    if (c == quote || c == '\n') return std::nullopt;
-    if (c == '\\') {
-      rest.remove_prefix(1);
-      if (!TakeEscape(rest, quote, out)) return std::nullopt;
-    } else {
-      out += c;
-      rest.remove_prefix(1);
-    }
+  if (literal.front() == '\'') {
+    // The two characters that single and double quotes escape differently.
+    if (inside == "\\'" || inside == "\"") return std::string(inside.substr(inside.size() - 1));
+    return fettle::Unquote("\"" + std::string(inside) + "\"");
   }
-  return out;
+  return fettle::Unquote(literal);
 }
 
 }  // namespace fettle::gotemplate

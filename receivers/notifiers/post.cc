@@ -1,0 +1,64 @@
+#include "receivers/notifiers/post.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fettle::receivers {
+namespace {
+
+constexpr std::size_t kAnswerBytesMax = 64 * 1024;
+constexpr std::size_t kShownBytesMax = 512;
+
+std::string Trimmed(std::string text) {
+  if (text.size() > kShownBytesMax) text = text.substr(0, kShownBytesMax) + "…";
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+Outcome ByStatus(const HttpResponse& response) {
+  if (response.status / 100 == 2) return Outcome::Done();
+  std::string text = fmt::format("unexpected status code {}", response.status);
+  if (!response.body.empty()) text += ": " + Trimmed(response.body);
+  const bool server = response.status / 100 == 5;
+  return Outcome::Failed({std::move(text)}, server,
+                         server                       ? "serverError"
+                         : response.status / 100 == 4 ? "clientError"
+                                                      : "other");
+}
+
+Poster::Answer Poster::Post(Message message, Millis timeout, Millis limit,
+                            const std::stop_token& stop) const {
+  HttpRequest request;
+  request.method = "POST";
+  request.url = std::move(message.url);
+  request.body = std::move(message.body);
+  request.headers = std::move(message.headers);
+  request.headers.Set("Content-Type", "application/json");
+  request.headers.Set("User-Agent", deps_.user_agent);
+  HttpOptions options;
+  options.timeout = limit > Millis(0) ? std::min(timeout, limit) : timeout;
+  options.body_bytes_max = kAnswerBytesMax;
+  options.secret_url = true;
+  options.stop = stop;
+  if (const Status applied = config_.Apply(request, options); !applied) {
+    return {Outcome::Failed(applied.error(), false), {}};
+  }
+  Result<HttpResponse> response = deps_.http.Send(request, options);
+  if (response) {
+    Outcome outcome = ByStatus(*response);
+    return {std::move(outcome), *std::move(response)};
+  }
+  Error error = response.error();
+  const bool too_late = error.cause == Cause::kTimeout;
+  if (too_late && options.timeout == limit) {
+    error.message += fmt::format(" (the receiver's own timeout of {} ms)", limit.count());
+  }
+  // Alertmanager tries again after any failure of the way.
+  return {Outcome::Failed(std::move(error), true, too_late ? "contextDeadlineExceeded" : "other"),
+          {}};
+}
+
+}  // namespace fettle::receivers

@@ -1,0 +1,374 @@
+// The functions of Alertmanager's templates, and its default templates.
+#include <cctz/time_zone.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <optional>
+
+#include "common/gotemplate_texts.h"
+#include "common/http.h"
+#include "common/json.h"
+#include "common/utf8.h"
+#include "receivers/templates.h"
+
+namespace fettle::receivers {
+namespace {
+
+using gotemplate::Functions;
+using gotemplate::List;
+using gotemplate::Map;
+using gotemplate::Object;
+using gotemplate::Timestamp;
+using gotemplate::Value;
+using Arguments = std::vector<Value>;
+
+tl::unexpected<Error> WrongType(std::string_view wanted, const Value& got) {
+  return Fail(Cause::kInvalid, "wrong type for value; expected {}; got {}", wanted,
+              gotemplate::TypeName(got));
+}
+
+Result<Timestamp> TimeArgument(const Arguments& arguments, std::size_t index) {
+  const auto* time = std::get_if<Timestamp>(&arguments[index].variant());
+  if (time == nullptr) return WrongType("time.Time", arguments[index]);
+  return *time;
+}
+
+Result<Value> Join(const Arguments& arguments) {
+  if (const Status two = gotemplate::WantArguments(arguments, 2); !two) {
+    return tl::unexpected<Error>(two.error());
+  }
+  const Result<std::string> separator = gotemplate::TextArgument(arguments, 0);
+  if (!separator) return tl::unexpected<Error>(separator.error());
+  const List* items = arguments[1].AsList();
+  if (items == nullptr) return WrongType("[]string", arguments[1]);
+  std::string joined;
+  for (std::size_t i = 0; i < items->size(); ++i) {
+    const std::string* text = (*items)[i].AsString();
+    if (text == nullptr) return WrongType("[]string", arguments[1]);
+    if (i > 0) joined += *separator;
+    joined += *text;
+    if (joined.size() > gotemplate::kOutputBytesMax) {
+      return Fail(Cause::kLimit, "join: more than {} bytes", gotemplate::kOutputBytesMax);
+    }
+  }
+  return Value(std::move(joined));
+}
+
+bool IsLetter(char32_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0xC0; }
+bool IsDigit(char32_t c) { return c >= '0' && c <= '9'; }
+// What stands between two letters of one word: don't, e.g.
+bool JoinsLetters(char32_t c) {
+  return c == '\'' || c == '.' || c == ':' || c == 0xB7 || c == 0x2019 || c == 0x2027;
+}
+bool JoinsDigits(char32_t c) { return c == '\'' || c == '.' || c == ',' || c == ';'; }
+
+// golang.org/x/text/cases.Title: each word's first letter is large and the others are small; words
+// end as Unicode says (UAX 29), not at every sign.
+std::string Title(std::string_view text) {
+  std::vector<char32_t> runes;
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const Rune rune = DecodeRune(text, at);
+    runes.push_back(rune.length == 0 ? char32_t{0xFFFD} : rune.value);
+    at += std::max<std::size_t>(rune.length, 1);
+  }
+  const Functions texts = gotemplate::TextFunctions();
+  const auto cased = [&](const char* function, char32_t rune) {
+    std::string letter;
+    AppendRune(rune, letter);
+    const Result<Value> done = texts.at(function)({Value(letter)});
+    return done ? *done->AsString() : letter;
+  };
+  bool inside = false;
+  for (std::size_t i = 0; i < runes.size(); ++i) {
+    const char32_t c = runes[i];
+    const char32_t next = i + 1 < runes.size() ? runes[i + 1] : 0;
+    const char32_t before = i > 0 ? runes[i - 1] : 0;
+    if (IsLetter(c)) {
+      out += cased(inside ? "toLower" : "toUpper", c);
+      inside = true;
+      continue;
+    }
+    AppendRune(c, out);
+    const bool joins = (JoinsLetters(c) && IsLetter(before) && IsLetter(next)) ||
+                       (JoinsDigits(c) && IsDigit(before) && IsDigit(next));
+    inside = c == '_' || (inside && (IsDigit(c) || joins)) || IsDigit(c);
+  }
+  return out;
+}
+
+Result<Value> TitleFunction(const Arguments& arguments) {
+  if (const Status one = gotemplate::WantArguments(arguments, 1); !one) {
+    return tl::unexpected<Error>(one.error());
+  }
+  const Result<std::string> text = gotemplate::TextArgument(arguments, 0);
+  if (!text) return tl::unexpected<Error>(text.error());
+  return Value(Title(*text));
+}
+
+// A function of one text.
+gotemplate::Function OfText(Result<std::string> (*function)(const std::string&)) {
+  return [function](const Arguments& arguments) -> Result<Value> {
+    if (const Status one = gotemplate::WantArguments(arguments, 1); !one) {
+      return tl::unexpected<Error>(one.error());
+    }
+    const Result<std::string> text = gotemplate::TextArgument(arguments, 0);
+    if (!text) return tl::unexpected<Error>(text.error());
+    Result<std::string> done = function(*text);
+    if (!done) return tl::unexpected<Error>(done.error());
+    return Value(*std::move(done));
+  };
+}
+
+Result<std::string> TrimSpace(const std::string& text) {
+  std::size_t begin = text.size();
+  std::size_t end = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Rune rune = DecodeRune(text, at);
+    const std::size_t length = std::max<std::size_t>(rune.length, 1);
+    if (rune.length == 0 || !IsSpace(rune.value)) {
+      begin = std::min(begin, at);
+      end = at + length;
+    }
+    at += length;
+  }
+  return begin < end ? text.substr(begin, end - begin) : std::string();
+}
+
+Result<std::string> Same(const std::string& text) { return text; }
+
+Result<std::string> UrlUnescape(const std::string& text) {
+  for (std::size_t at = text.find('%'); at != std::string::npos; at = text.find('%', at + 3)) {
+    const auto hex = [&](std::size_t i) {
+      return i < text.size() && std::isxdigit(static_cast<unsigned char>(text[i])) != 0;
+    };
+    if (!hex(at + 1) || !hex(at + 2)) {
+      return Fail(Cause::kInvalid, "invalid URL escape {}", Quote(text.substr(at, 3)));
+    }
+  }
+  return PercentDecode(text, true);
+}
+
+Result<Value> Date(const Arguments& arguments) {
+  if (const Status two = gotemplate::WantArguments(arguments, 2); !two) {
+    return tl::unexpected<Error>(two.error());
+  }
+  const Result<std::string> layout = gotemplate::TextArgument(arguments, 0);
+  if (!layout) return tl::unexpected<Error>(layout.error());
+  const Result<Timestamp> time = TimeArgument(arguments, 1);
+  if (!time) return tl::unexpected<Error>(time.error());
+  static const gotemplate::Template kFormat =
+      gotemplate::Template::Parse("date", "{{ .time.Format .layout }}", {}).value();
+  Result<std::string> text = kFormat.Execute(Map{{"time", *time}, {"layout", *layout}});
+  if (!text) return tl::unexpected<Error>(text.error());
+  return Value(*std::move(text));
+}
+
+Result<Value> Tz(const Arguments& arguments) {
+  if (const Status two = gotemplate::WantArguments(arguments, 2); !two) {
+    return tl::unexpected<Error>(two.error());
+  }
+  const Result<std::string> name = gotemplate::TextArgument(arguments, 0);
+  if (!name) return tl::unexpected<Error>(name.error());
+  Result<Timestamp> time = TimeArgument(arguments, 1);
+  if (!time) return tl::unexpected<Error>(time.error());
+  cctz::time_zone zone;
+  if (!name->empty() && !cctz::load_time_zone(*name, &zone)) {
+    return Fail(Cause::kInvalid, "unknown time zone {}", *name);
+  }
+  time->zone = name->empty() ? "UTC" : *name;
+  return Value(*std::move(time));
+}
+
+Result<Value> MakeList(const Arguments& arguments) { return Value(List(arguments)); }
+
+Result<Value> Append(const Arguments& arguments) {
+  const List* items = arguments.empty() ? nullptr : arguments[0].AsList();
+  if (items == nullptr) {
+    return WrongType("[]interface {}", arguments.empty() ? Value() : arguments[0]);
+  }
+  List longer = *items;
+  longer.insert(longer.end(), arguments.begin() + 1, arguments.end());
+  return Value(std::move(longer));
+}
+
+Result<Value> Dict(const Arguments& arguments) {
+  if (arguments.size() % 2 != 0) return Fail(Cause::kInvalid, "invalid dict call");
+  Map map;
+  for (std::size_t i = 0; i < arguments.size(); i += 2) {
+    const std::string* key = arguments[i].AsString();
+    if (key == nullptr) return Fail(Cause::kInvalid, "dict keys must be strings");
+    map.insert_or_assign(*key, arguments[i + 1]);
+  }
+  return Value(std::move(map));
+}
+
+Result<Value> ToJsonFunction(const Arguments& arguments) {
+  if (const Status one = gotemplate::WantArguments(arguments, 1); !one) {
+    return tl::unexpected<Error>(one.error());
+  }
+  return Value(ToJson(arguments[0]));
+}
+
+// How Go's structs name their fields in JSON, in their order.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kJsonNames = {{
+    {"Receiver", "receiver"},
+    {"Status", "status"},
+    {"Alerts", "alerts"},
+    {"NotificationReason", "notification_reason"},
+    {"GroupLabels", "groupLabels"},
+    {"CommonLabels", "commonLabels"},
+    {"CommonAnnotations", "commonAnnotations"},
+    {"ExternalURL", "externalURL"},
+    {"Labels", "labels"},
+    {"Annotations", "annotations"},
+    {"StartsAt", "startsAt"},
+    {"EndsAt", "endsAt"},
+    {"GeneratorURL", "generatorURL"},
+    {"Fingerprint", "fingerprint"},
+    {"Name", "Name"},
+    {"Value", "Value"},
+}};
+
+void WriteJson(JsonWriter& writer, const Value& value);
+
+void WriteMap(JsonWriter& writer, const Map& map) {
+  writer.BeginObject();
+  for (const auto& [key, item] : map) {
+    writer.Key(key);
+    WriteJson(writer, item);
+  }
+  writer.EndObject();
+}
+
+void WriteObject(JsonWriter& writer, const Object& object) {
+  if (object.items != nullptr) {
+    writer.BeginArray();
+    for (const Value& item : *object.items) WriteJson(writer, item);
+    writer.EndArray();
+  } else if (object.number) {
+    writer.Integer(*object.number);
+  } else if (object.keyed) {
+    WriteMap(writer, object.fields);
+  } else {
+    writer.BeginObject();
+    for (const auto& [field, name] : kJsonNames) {
+      const auto found = object.fields.find(std::string(field));
+      if (found == object.fields.end()) continue;
+      writer.Key(name);
+      WriteJson(writer, found->second);
+    }
+    writer.EndObject();
+  }
+}
+
+void WriteJson(JsonWriter& writer, const Value& value) {
+  struct Visitor {
+    JsonWriter& writer;
+    void operator()(std::monostate) { writer.Null(); }
+    void operator()(bool b) { writer.Bool(b); }
+    void operator()(std::int64_t i) { writer.Integer(i); }
+    void operator()(double d) { writer.Number(d); }
+    void operator()(const std::string& s) { writer.String(s); }
+    void operator()(const std::shared_ptr<const List>& list) {
+      writer.BeginArray();
+      for (const Value& item : *list) WriteJson(writer, item);
+      writer.EndArray();
+    }
+    void operator()(const std::shared_ptr<const Map>& map) { WriteMap(writer, *map); }
+    void operator()(const std::shared_ptr<const Object>& object) { WriteObject(writer, *object); }
+    void operator()(const Timestamp& time) { writer.String(GoTime(time.at)); }
+    void operator()(gotemplate::Duration d) { writer.Integer(d.count()); }
+    void operator()(const std::shared_ptr<const gotemplate::Function>&) { writer.Null(); }
+  };
+  std::visit(Visitor{writer}, value.variant());
+}
+
+constexpr std::string_view kDefaults = R"({{/* Named as Alertmanager names them, because users' own
+templates call them or replace them. */}}
+{{ define "__alertmanager" }}Alertmanager{{ end }}
+{{ define "__alertmanagerURL" -}}
+  {{ .ExternalURL }}/#/alerts?receiver={{ urlquery .Receiver }}
+{{- end }}
+
+{{/* [FIRING:2] values of the group's labels (values of the other common labels) */}}
+{{ define "__subject" -}}
+  [{{ toUpper .Status }}{{ if eq .Status "firing" }}:{{ len .Alerts.Firing }}{{ end }}]
+  {{- /* one space */}} {{ join " " .GroupLabels.SortedPairs.Values }} {{ if gt (len .CommonLabels) (len .GroupLabels) -}}
+    ({{ join " " (.CommonLabels.Remove .GroupLabels.Names).Values }})
+  {{- end }}
+{{- end }}
+{{ define "__description" }}{{ end }}
+
+{{ define "__text_alert_list" }}{{ range . }}Labels:
+{{ range .Labels.SortedPairs }} - {{ .Name }} = {{ .Value }}
+{{ end }}Annotations:
+{{ range .Annotations.SortedPairs }} - {{ .Name }} = {{ .Value }}
+{{ end }}Source: {{ .GeneratorURL }}
+{{ end }}{{ end }}
+
+{{ define "slack.default.username" }}{{ template "__alertmanager" . }}{{ end }}
+{{ define "slack.default.color" }}{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}{{ end }}
+{{ define "slack.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "slack.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}
+{{ define "slack.default.fallback" -}}
+  {{ template "slack.default.title" . }} | {{ template "slack.default.titlelink" . }}
+{{- end }}
+{{ define "slack.default.pretext" }}{{ end }}
+{{ define "slack.default.text" }}{{ end }}
+{{ define "slack.default.footer" }}{{ end }}
+{{ define "slack.default.callbackid" }}{{ end }}
+{{ define "slack.default.iconemoji" }}{{ end }}
+{{ define "slack.default.iconurl" }}{{ end }}
+)";
+
+}  // namespace
+
+std::string_view DefaultTemplates() { return kDefaults; }
+
+std::string ToJson(const Value& value) {
+  JsonWriter writer(JsonWriter::Options{.escape_html = true});
+  WriteJson(writer, value);
+  return writer.Take();
+}
+
+Functions TemplateFunctions() {
+  Functions functions;
+  const Functions shared = gotemplate::TextFunctions();
+  for (const char* name :
+       {"toUpper", "toLower", "match", "reReplaceAll", "safeHtml", "humanizeDuration"}) {
+    functions.emplace(name, shared.at(name));
+  }
+  functions.emplace("title", TitleFunction);
+  functions.emplace("join", Join);
+  functions.emplace("trimSpace", OfText(TrimSpace));
+  functions.emplace("safeUrl", OfText(Same));
+  functions.emplace("urlUnescape", OfText(UrlUnescape));
+  functions.emplace("stringSlice", MakeList);
+  functions.emplace("list", MakeList);
+  functions.emplace("append", Append);
+  functions.emplace("dict", Dict);
+  functions.emplace("date", Date);
+  functions.emplace("tz", Tz);
+  functions.emplace("toJson", ToJsonFunction);
+  // Known when parsing; Execute() gets those that know the moment.
+  functions.merge(TemplateFunctionsAt(Time{}));
+  return functions;
+}
+
+Functions TemplateFunctionsAt(Time now) {
+  return {
+      {"now", [now](const Arguments&) -> Result<Value> { return Value(now); }},
+      {"since",
+       [now](const Arguments& arguments) -> Result<Value> {
+         if (const Status one = gotemplate::WantArguments(arguments, 1); !one) {
+           return tl::unexpected<Error>(one.error());
+         }
+         const Result<Timestamp> time = TimeArgument(arguments, 0);
+         if (!time) return tl::unexpected<Error>(time.error());
+         return Value(gotemplate::Duration(now - time->at));
+       }},
+  };
+}
+
+}  // namespace fettle::receivers

@@ -109,6 +109,9 @@ struct HttpOptions {
   // With it, the body is handed over piece by piece and HttpResponse::body stays empty; false ends
   // the exchange (kFailed). body_bytes_max does not apply; the timeout does (zero: none).
   std::function<bool(std::string_view piece)> on_body;
+  // The connection stands and the request goes out now: an error without this means that nothing
+  // reached the other side.
+  std::function<void()> on_sending;
   // For streams. Told once the status and headers are in, before any body; false ends the exchange.
   std::function<bool(const HttpResponse& head)> on_head;
   Millis idle_timeout{0};  // no byte for so long ends the exchange (kTimeout); zero: never

@@ -318,7 +318,10 @@ void Exchange::PrepareHeaders() {
 
 bool Exchange::OnSend() {
   // Called once a connection is there and before the request is written to it.
-  if (++sends_ == 1 || IsIdempotent(request_.method)) return true;
+  if (++sends_ == 1 || IsIdempotent(request_.method)) {
+    if (options_.on_sending) options_.on_sending();
+    return true;
+  }
   return GiveUp(Cause::kUnavailable,
                 "the connection broke before an answer came, so whether it was heard is unknown");
 }

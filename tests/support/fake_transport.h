@@ -29,9 +29,6 @@ class FakeTransport final : public HttpTransport {
     if (response && options.on_head && !options.on_head(*response)) {
       return Fail("the receiver did not want the answer");
     }
-    const bool connected = response || response.error().cause != Cause::kUnavailable;
-    if (connected && options.on_sending) options.on_sending();
-    if (response && options.on_head) options.on_head(*response);
     if (response && options.on_body) {
       options.on_body(response->body);
       response->body.clear();

@@ -167,10 +167,12 @@ void Alerts::Append(std::shared_ptr<const Posting> posting, std::string complain
 }
 
 void Alerts::Fold(const Posting& posting, const Moment& now) {
+  std::vector<Live> changed;
   for (const LiveAlert& alert : posting.alerts) {
-    const Live live = posting.timed_out ? PutTimedOut(alert, now) : Put(alert, now);
-    if (live != nullptr) Tell(*live, now);
+    Live live = posting.timed_out ? PutTimedOut(alert, now) : Put(alert, now);
+    if (live != nullptr) changed.push_back(std::move(live));
   }
+  Tell(changed, now);
   if (!posting.timed_out) on_the_way_.fetch_sub(posting.alerts.size());
   Wait(now);
 }
@@ -213,8 +215,11 @@ void Alerts::Changed() {
   live_gauge_.Set(static_cast<double>(live_.size()));
 }
 
-void Alerts::Tell(const LiveAlert& alert, const Moment& now) {
-  for (AlertConsumer* consumer : consumers_) consumer->Consider(alert, now);
+// One consumer after the other, so that who inhibits knows a whole posting before anybody acts.
+void Alerts::Tell(const std::vector<Live>& changed, const Moment& now) {
+  for (AlertConsumer* consumer : consumers_) {
+    for (const Live& live : changed) consumer->Consider(*live, now);
+  }
 }
 
 // An end that its sender gave is true when its time comes. A time-out of ours is first stored as
@@ -223,15 +228,17 @@ void Alerts::Expire(const Moment& now) {
   auto ended = std::make_shared<Posting>();
   ended->at = now.wall;
   ended->timed_out = true;
+  std::vector<Live> over;
   while (!ends_.empty() && ends_.begin()->first <= now.wall) {
     const Live live = live_.at(ends_.begin()->second);
     ends_.erase(ends_.begin());
     if (live->times_out) {
       ended->alerts.push_back(*live);
     } else {
-      Tell(*live, now);
+      over.push_back(live);
     }
   }
+  Tell(over, now);
   if (!ended->alerts.empty()) {
     log_.Append(ended, [this, ended](Status status) {
       if (status) return;

@@ -1,8 +1,8 @@
 // The alerts believed to be true now: stores, merges, resolves, forgets.
 //
 // The way of a posting: checked and given its defaults on the caller's thread; appended to the
-// store; folded into the live set on the brain; each change handed to every consumer, in the order
-// they subscribed. A restart restores the live set from the store. Merging is Alertmanager's
+// store; folded into the live set on the brain; then all its changes handed to each consumer, in
+// the order they subscribed. A restart restores the live set from the store. Merging is Alertmanager's
 // (posting.h). Post() and Look() are safe from any thread; everything else belongs to the brain.
 #pragma once
 
@@ -86,7 +86,7 @@ class Alerts final : public AlertSink {
   Live Put(LiveAlert young, const Moment& now);
   Live PutTimedOut(const LiveAlert& over, const Moment& now);
   Live Believe(LiveAlert alert, const Moment& now);
-  void Tell(const LiveAlert& alert, const Moment& now);
+  void Tell(const std::vector<Live>& changed, const Moment& now);
   void Expire(const Moment& now);
   void ExpireLater(const Posting& posting, const Moment& now);
   void Wait(const Moment& now);

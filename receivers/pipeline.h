@@ -1,0 +1,74 @@
+// The life of a notification, in the order an operator would tell it: inhibited, out of hours,
+// silenced; then for each integration of the receiver: already told, told with retries, recorded.
+//
+// The first three take alerts away, with their resolved ones; what is left goes to every
+// integration side by side, each with its own record and its own hands. Belongs to the brain.
+// Source: Alertmanager's notify package.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "receivers/calendar.h"
+#include "receivers/delivery.h"
+#include "receivers/dispatcher.h"
+#include "receivers/inhibitor.h"
+#include "receivers/silences.h"
+#include "receivers/told.h"
+
+namespace fettle::receivers {
+
+class Pipeline final : public std::enable_shared_from_this<Pipeline> {
+ public:
+  struct Deps {
+    DeliveryDeps delivery;
+    const Inhibitor& inhibitor;
+    const Calendar& calendar;
+    Silences& silences;
+    Told& told;
+    // Who is being told of what at this moment, also by a pipeline that a reload has replaced.
+    std::set<std::string>& under_way;
+    std::string external_url;
+  };
+  using Receivers = std::map<std::string, std::vector<Integration>>;
+  Pipeline(Deps deps, Receivers receivers);
+
+  void Run(Flush flush, Dispatcher::Deps::Then then);
+  const Receivers& receivers() const { return receivers_; }
+
+ private:
+  // A flush on its way to all integrations; `open` of them have not answered.
+  struct Round {
+    Flush flush;
+    GroupState state;
+    std::size_t open = 0;
+    bool told = true;
+    Dispatcher::Deps::Then then;
+  };
+  // Takes alerts of a flush away.
+  struct Stage {
+    const char* name;
+    const char* metric;  // alertmanager_notifications_suppressed_total{reason}
+    std::function<bool(const Flush& flush, const NotifiedAlert& alert)> keeps_quiet;
+  };
+  static constexpr Millis kLookAgain{100};
+
+  void TellOne(const std::shared_ptr<Round>& round, const Integration& integration,
+               const Moment& now);
+  void Send(const std::shared_ptr<Round>& round, const Integration& integration, const Ear& ear,
+            Reason reason, const Moment& now);
+  void Record(const std::shared_ptr<Round>& round, const Ear& ear,
+              std::map<std::string, std::string> data, const Moment& now);
+  static void Answered(const std::shared_ptr<Round>& round, bool told, const Moment& now);
+
+  Deps deps_;
+  const Receivers receivers_;
+  const std::array<Stage, 4> stages_;
+};
+
+}  // namespace fettle::receivers

@@ -67,10 +67,11 @@ struct S3::Impl {
   s3::Client client;
 
   Result<s3::ListPage> Page(const std::string& bucket, const std::string& prefix,
-                            const std::string& token) {
+                            const std::string& token, const std::string& start_after) {
     Call call{.op = "list", .bucket = bucket};
     call.query = {{"encoding-type", "url"}, {"list-type", "2"}, {"prefix", prefix}};
     if (!token.empty()) call.query.emplace_back("continuation-token", token);
+    if (token.empty() && !start_after.empty()) call.query.emplace_back("start-after", start_after);
     const auto answer = client.Do(std::move(call));
     if (!answer) return tl::unexpected(answer.error().error);
     return s3::ReadListPage(answer->response.body);
@@ -93,13 +94,15 @@ S3::~S3() = default;
 bool S3::LastFailureWasThrottle() const { return impl_->client.LastFailureWasThrottle(); }
 
 Status S3::List(const std::string& bucket, const std::string& prefix,
-                const std::function<bool(const std::vector<S3Object>&)>& visit) {
+                const std::function<bool(const std::vector<S3Object>&)>& visit,
+                const std::string& start_after) {
   const std::string intention = Named("listing", bucket, prefix);
   std::string token;
   std::optional<std::string> last_key;
+  if (!start_after.empty()) last_key = start_after;
   int empty_pages = 0;
   for (;;) {
-    const Result<s3::ListPage> page = impl_->Page(bucket, prefix, token);
+    const Result<s3::ListPage> page = impl_->Page(bucket, prefix, token, start_after);
     if (!page) return While(intention, page.error());
     for (const S3Object& object : page->objects) {
       // Bytes compare as S3 sorts. A key that comes again would be counted again.
@@ -116,6 +119,12 @@ Status S3::List(const std::string& bucket, const std::string& prefix,
     }
     token = page->next_token;
   }
+}
+
+Status S3::Reach(const std::string& bucket) {
+  const auto answer = impl_->client.Do({.op = "head_bucket", .method = "HEAD", .bucket = bucket});
+  if (!answer) return While(Named("reaching", bucket), answer.error().error);
+  return {};
 }
 
 Result<S3Head> S3::Head(const std::string& bucket, const std::string& key) {

@@ -74,8 +74,12 @@ class S3 {
 
   // Every object under the prefix in key order, a page at a time; false from `visit` ends it.
   // Complete or an error: a missing or repeated continuation token is an error, not an end.
+  // Begins with the first key after `start_after`, which need not be there.
   Status List(const std::string& bucket, const std::string& prefix,
-              const std::function<bool(const std::vector<S3Object>&)>& visit);
+              const std::function<bool(const std::vector<S3Object>&)>& visit,
+              const std::string& start_after = "");
+  // The bucket is there, and we may look into it.
+  Status Reach(const std::string& bucket);
   Result<S3Head> Head(const std::string& bucket, const std::string& key);
   // Piece by piece; after a broken exchange it goes on where it was.
   Status Get(const std::string& bucket, const std::string& key,

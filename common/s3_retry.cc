@@ -70,7 +70,8 @@ Verdict Classify(const HttpResponse& response, const ErrorBody& error) {
   const std::string& code = error.code;
   if (status >= 200 && status < 300 && code.empty()) return Verdict::kOk;
   if (IsOneOf(code, kThrottles) || status == 429 || status == 503) return Verdict::kThrottle;
-  if (IsOneOf(code, kTransients) || status == 408 || (status >= 500 && status != 501)) return Verdict::kTransient;
+  if (IsOneOf(code, kTransients) || status == 408 || (status >= 500 && status != 501))
+    return Verdict::kTransient;
   if (code == "RequestTimeTooSkewed") return Verdict::kClock;
   if (IsOneOf(code, kStaleKeys)) return Verdict::kCredentials;
   if (IsOneOf(code, kConflicts)) return Verdict::kConflict;

@@ -34,4 +34,14 @@ class Collector {
   virtual Millis AgainIn() const { return Millis(0); }
 };
 
+// Lets a collector show a change between its turns, such as an engine event or the end of a backup:
+// the gatherer. Safe from any thread.
+class Publisher {
+ public:
+  virtual ~Publisher() = default;
+  // Replaces what the collector shows; values that changed are appended as events at `now`.
+  virtual void Publish(const Collector& collector, std::vector<MetricFamily> families,
+                       const Moment& now) = 0;
+};
+
 }  // namespace fettle

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cerrno>
 #include <future>
+#include <map>
 #include <memory>
 #include <system_error>
 #include <thread>
@@ -289,6 +290,21 @@ Postgres::Postgres(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Postgres::Postgres(Postgres&&) noexcept = default;
 Postgres& Postgres::operator=(Postgres&&) noexcept = default;
 Postgres::~Postgres() = default;
+
+Result<std::map<std::string, std::string>> PostgresEnvironment(const Secret& dsn) {
+  const Result<std::string> text = dsn.Reveal();
+  if (!text) return While("reading the dsn", text.error());
+  const std::unique_ptr<PQconninfoOption, OptionsFree> options(
+      PQconninfoParse(text->c_str(), nullptr));
+  if (!options) return tl::unexpected(ParseDsn(*text).error());
+  std::map<std::string, std::string> environment;
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    if (option->val != nullptr && option->envvar != nullptr) {
+      environment[option->envvar] = option->val;
+    }
+  }
+  return environment;
+}
 
 Result<Postgres> Postgres::Connect(const Secret& dsn, Millis timeout) {
   constexpr std::string_view kIntention = "connecting to postgres";

@@ -1,6 +1,7 @@
 // One connection to PostgreSQL (libpq stays inside postgres.cc). Blocks; one thread at a time.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,10 @@ struct PostgresRows {
   std::vector<std::string> columns;
   std::vector<std::vector<std::optional<std::string>>> rows;
 };
+
+// The connection as libpq's environment variables (PGHOST, PGPASSWORD, …), for its programs: what is
+// in argv, everybody on the machine can read.
+Result<std::map<std::string, std::string>> PostgresEnvironment(const Secret& dsn);
 
 class Postgres {
  public:

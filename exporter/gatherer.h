@@ -28,15 +28,6 @@
 
 namespace fettle::exporter {
 
-// Lets a collector show a change between its turns, such as an engine event. Safe from any thread.
-class Publisher {
- public:
-  virtual ~Publisher() = default;
-  // Replaces what the collector shows; values that changed are appended as events at `now`.
-  virtual void Publish(const Collector& collector, std::vector<MetricFamily> families,
-                       const Moment& now) = 0;
-};
-
 class Gatherer final : public Publisher {
  public:
   // Beyond this many series of one collector, the rest of its turn is dropped and counted.

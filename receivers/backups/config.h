@@ -1,0 +1,70 @@
+// `receivers.backups`: what is backed up, to where, when, and how hard it is tried. Values,
+// immutable once read; defaults are the members' initialisers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/connections.h"
+#include "common/schedule.h"
+#include "common/yaml.h"
+
+namespace fettle::receivers::backups {
+
+// pg_dump of each database, and the roles and tablespaces that no database holds.
+struct PostgresSource {
+  std::string connection;
+  PostgresConnection server;
+  std::vector<std::string> databases;  // empty: all that accept connections
+  bool globals = true;
+  std::string client_dir;  // where pg_dump is; "": found by PATH. Not older than the server
+};
+// The standard output of a program of the configuration; exit code 0 means it is whole.
+struct CommandSource {
+  std::vector<std::string> argv;
+  std::map<std::string, std::string> environment;
+  std::string directory = "/";
+  std::string file_name = "output";
+};
+using Source = std::variant<PostgresSource, CommandSource>;
+// "postgres" or "command", as the metrics' label.
+std::string KindOf(const Source& source);
+
+struct DirectoryTarget {
+  std::string path;
+};
+struct S3Target {
+  static constexpr std::size_t kMemoryMin = 16 * 1024 * 1024;  // two parts of 8 MiB
+  std::string connection;
+  S3Connection server;
+  std::string bucket;
+  std::string prefix;
+  std::size_t memory_max = 32 * 1024 * 1024;  // of all parts under way together
+};
+using Target = std::variant<DirectoryTarget, S3Target>;
+// "s3://bucket/prefix" or the path: what two jobs must not share.
+std::string PlaceOf(const Target& target);
+
+struct Retry {
+  int attempts = 4;     // runs for one slot or request, the first included
+  Millis base{60'000};  // full jitter below min(base * 2^n, cap)
+  Millis cap{1'800'000};
+};
+
+struct JobSpec {
+  std::string name;
+  Source source;
+  std::vector<Target> to;
+  std::optional<Schedule> schedule;  // without it a job runs only when asked to
+  bool catch_up = true;              // a slot missed while fettle was down runs once at start
+  Millis max_runtime{2 * 3'600'000};
+  Retry retry;
+};
+
+std::vector<JobSpec> ReadBackups(yaml::Mapping& receivers, const Connections& connections);
+
+}  // namespace fettle::receivers::backups

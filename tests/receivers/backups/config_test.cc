@@ -1,0 +1,97 @@
+#include "receivers/backups/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace fettle::receivers::backups {
+namespace {
+
+using testing::HasSubstr;
+
+class BackupsConfigTest : public testing::Test {
+ protected:
+  BackupsConfigTest() {
+    connections_.postgres["leads"].dsn = Secret::FromText("dbname=leads");
+    connections_.s3["aws"].region = "eu-central-1";
+  }
+  std::vector<JobSpec> Read(std::string_view text) {
+    const auto node = yaml::Load(text, "fettle.yml", complaints_);
+    yaml::Mapping mapping(*node, "receivers", complaints_);
+    return ReadBackups(mapping, connections_);
+  }
+  Connections connections_;
+  yaml::Complaints complaints_;
+};
+
+TEST_F(BackupsConfigTest, ReadsAJobOfEachKind) {
+  const std::vector<JobSpec> jobs = Read(R"(
+backups:
+- name: leads-db
+  source: {postgres: {connection: leads, databases: [leads], client_dir: /usr/lib/postgresql/16/bin}}
+  to:
+  - {s3: {connection: aws, bucket: acme, prefix: pg/leads/, memory_max: 64MiB}}
+  - {directory: {path: /backups/leads/}}
+  schedule: {cron: "15 2 * * *", timezone: Europe/Berlin, catch_up: none}
+  max_runtime: 2h
+  retry: {attempts: 3, base: 10s, cap: 1m}
+- name: files
+  source: {command: {argv: [tar, -cf, "-", /etc], file_name: etc.tar}}
+  to: [{directory: {path: /backups/files}}]
+)");
+  EXPECT_EQ(complaints_.ToString(), "");
+  ASSERT_EQ(jobs.size(), 2U);
+  EXPECT_EQ(KindOf(jobs[0].source), "postgres");
+  EXPECT_TRUE(std::get<PostgresSource>(jobs[0].source).globals);
+  EXPECT_EQ(PlaceOf(jobs[0].to.at(0)), "s3://acme/pg/leads");
+  EXPECT_EQ(PlaceOf(jobs[0].to.at(1)), "/backups/leads");
+  EXPECT_EQ(std::get<S3Target>(jobs[0].to.at(0)).memory_max, 64U * 1024 * 1024);
+  EXPECT_EQ(jobs[0].schedule->timezone(), "Europe/Berlin");
+  EXPECT_FALSE(jobs[0].catch_up);
+  EXPECT_EQ(jobs[0].retry.attempts, 3);
+  EXPECT_EQ(KindOf(jobs[1].source), "command");
+  EXPECT_FALSE(jobs[1].schedule);
+}
+
+TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
+  Read(R"(backups:
+- name: a
+  source: {postgres: {connection: lead}}
+  to: [{directory: {path: backups}}]
+  schedule: {cron: "61 * * * *"}
+  retry: {attempts: 0, base: 2m, cap: 1m}
+  retention: {daily: 7}
+- name: a
+  source: {mysql: {}}
+  to: [{s3: {connection: aws, bucket: b, memory_max: 8MiB}}]
+- name: c
+  source: {command: {file_name: ../x}}
+  to: [{directory: {path: /x}}]
+- name: d
+  source: {command: {argv: [true]}}
+  to: [{directory: {path: /x/y}}, {ftp: {}}]
+- {name: e}
+)");
+  const std::string all = complaints_.ToString();
+  for (const char* part : {
+           "there is no connection named \"lead\", did you mean \"leads\"?",
+           "path \"backups\" is not absolute",
+           "fettle.yml:5:13: schedule: ",
+           "attempts must be at least 1",
+           "base is more than cap",
+           "retention is not supported by this version",
+           "mysql is not supported by this version",
+           "memory_max is less than 16MiB",
+           "backups has two jobs named \"a\"",
+           "\"argv\" is missing",
+           "file_name must be a plain file name",
+           "/x/y of \"d\" lies within /x of \"c\"",
+           "exactly one of directory, s3 must be given",
+           "\"source\" is missing",
+           "\"to\" is missing",
+       }) {
+    EXPECT_THAT(all, HasSubstr(part));
+  }
+}
+
+}  // namespace
+}  // namespace fettle::receivers::backups

@@ -1,6 +1,7 @@
 #include "common/docker_engine.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <condition_variable>
 #include <map>
@@ -89,6 +90,17 @@ std::string_view ResultName(const Status& status) {
   }
 }
 
+// What a container or exec may be called. Anything else cannot exist, and never reaches a path.
+bool IsName(std::string_view id) {
+  constexpr std::size_t kNameMax = 255;
+  if (id.empty() || id.size() > kNameMax || !std::isalnum(static_cast<unsigned char>(id[0]))) {
+    return false;
+  }
+  return std::all_of(id.begin(), id.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
+  });
+}
+
 std::string ContainerPath(const std::string& id, std::string_view rest) {
   return "/containers/" + PercentEncode(id) + std::string(rest);
 }
@@ -150,6 +162,8 @@ DockerEngine::DockerEngine(Deps deps, Options options, std::string base_url, std
       base_url_(std::move(base_url)),
       socket_(std::move(socket)),
       counters_(std::make_unique<Counters>(deps_.metrics, options_.name)) {}
+
+DockerEngine::~DockerEngine() = default;
 
 // ---- the way there
 
@@ -247,6 +261,10 @@ Result<HttpResponse> DockerEngine::SendOnce(const Call& call, const std::string&
 
 Result<HttpResponse> DockerEngine::Send(Call call) {
   const auto send = [&]() -> Result<HttpResponse> {
+    if (call.id && !IsName(*call.id)) {
+      return Fail(Cause::kNotFound, "\"{}\" is no name of a container or command",
+                  call.id->substr(0, 64));
+    }
     Result<std::string> version = Version();
     if (!version) {
       Error error = version.error();
@@ -332,6 +350,7 @@ Result<Container> DockerEngine::Inspect(const std::string& id) {
   Call call{.name = "inspect",
             .intention = "inspecting " + id,
             .path = ContainerPath(id, "/json"),
+            .id = id,
             .options = {.timeout = kLookTimeout}};
   Result<HttpResponse> response = Send(std::move(call));
   if (!response) return tl::unexpected<Error>(response.error());
@@ -345,6 +364,7 @@ Result<ContainerStats> DockerEngine::Stats(const std::string& id) {
   Call call{.name = "stats",
             .intention = "reading the stats of " + id,
             .path = ContainerPath(id, "/stats?stream=false&one-shot=true"),
+            .id = id,
             .options = {.timeout = kLookTimeout}};
   Result<HttpResponse> response = Send(std::move(call));
   if (!response) return tl::unexpected<Error>(response.error());
@@ -365,6 +385,7 @@ Result<std::string> DockerEngine::Logs(const std::string& id, int tail_lines,
             .intention = "reading the logs of " + id,
             .path = ContainerPath(
                 id, fmt::format("/logs?stdout=1&stderr=1&tail={}", std::max(0, tail_lines))),
+            .id = id,
             .options = std::move(options)};
   Result<HttpResponse> response = Send(std::move(call));
   if (!response) return tl::unexpected<Error>(response.error());
@@ -379,12 +400,13 @@ Status DockerEngine::CheckGrace(const std::string& intention, int stop_timeout_s
               stop_timeout_s, kStopTimeoutMax);
 }
 
-Status DockerEngine::Act(const char* name, std::string intention, std::string path,
-                         Millis timeout) {
+Status DockerEngine::Act(const char* name, std::string intention, const std::string& id,
+                         std::string_view rest, Millis timeout) {
   Result<HttpResponse> response = Send({.name = name,
                                         .intention = std::move(intention),
                                         .method = "POST",
-                                        .path = std::move(path),
+                                        .path = ContainerPath(id, rest),
+                                        .id = id,
                                         .acts = true,
                                         .options = {.timeout = timeout}});
   if (!response) return tl::unexpected<Error>(response.error());
@@ -395,24 +417,24 @@ Status DockerEngine::Restart(const std::string& id, int stop_timeout_s) {
   const std::string intention = "restarting " + id;
   if (Status status = CheckGrace(intention, stop_timeout_s); !status) return status;
   // Without t, Podman kills at once.
-  return Act("restart", intention, ContainerPath(id, fmt::format("/restart?t={}", stop_timeout_s)),
+  return Act("restart", intention, id, fmt::format("/restart?t={}", stop_timeout_s),
              std::chrono::seconds(stop_timeout_s) + kActMargin);
 }
 
 Status DockerEngine::Start(const std::string& id) {
-  return Act("start", "starting " + id, ContainerPath(id, "/start"), kActMargin);
+  return Act("start", "starting " + id, id, "/start", kActMargin);
 }
 
 Status DockerEngine::Stop(const std::string& id, int stop_timeout_s) {
   const std::string intention = "stopping " + id;
   if (Status status = CheckGrace(intention, stop_timeout_s); !status) return status;
-  return Act("stop", intention, ContainerPath(id, fmt::format("/stop?t={}", stop_timeout_s)),
+  return Act("stop", intention, id, fmt::format("/stop?t={}", stop_timeout_s),
              std::chrono::seconds(stop_timeout_s) + kActMargin);
 }
 
 Status DockerEngine::Kill(const std::string& id, const std::string& signal) {
-  return Act("kill", fmt::format("sending {} to {}", signal, id),
-             ContainerPath(id, "/kill?signal=" + PercentEncode(signal)), kActMargin);
+  return Act("kill", fmt::format("sending {} to {}", signal, id), id,
+             "/kill?signal=" + PercentEncode(signal), kActMargin);
 }
 
 Result<std::string> DockerEngine::ExecCreate(const std::string& id,
@@ -427,6 +449,7 @@ Result<std::string> DockerEngine::ExecCreate(const std::string& id,
             .intention = intention,
             .method = "POST",
             .path = ContainerPath(id, "/exec"),
+            .id = id,
             .body = body.Take(),
             .acts = true,
             .options = {.timeout = kLookTimeout}};
@@ -451,6 +474,7 @@ Result<ExecResult> DockerEngine::ExecStart(const std::string& exec_id, Millis ti
             .intention = intention,
             .method = "POST",
             .path = "/exec/" + PercentEncode(exec_id) + "/start",
+            .id = exec_id,
             .body = R"({"Detach":false,"Tty":false})",
             .acts = true,
             .options = std::move(options)};
@@ -473,6 +497,7 @@ Result<Engine::ExecState> DockerEngine::ExecInspect(const std::string& exec_id) 
   Call call{.name = "exec_inspect",
             .intention = intention,
             .path = "/exec/" + PercentEncode(exec_id) + "/json",
+            .id = exec_id,
             .options = {.timeout = kLookTimeout}};
   Result<HttpResponse> response = Send(std::move(call));
   if (!response) return tl::unexpected<Error>(response.error());

@@ -51,6 +51,8 @@ class DockerEngine final : public Engine {
   // kInvalid for an endpoint of no such form. Connects to nothing yet.
   static Result<std::unique_ptr<DockerEngine>> Create(Deps deps, Options options);
 
+  ~DockerEngine() override;
+
   const std::string& Name() const override { return options_.name; }
   Status Ping() override;
   Result<std::vector<Container>> List(const std::vector<std::string>& label_filters) override;
@@ -77,7 +79,8 @@ class DockerEngine final : public Engine {
     const char* name;       // for metrics: "restart"
     std::string intention;  // for messages: "restarting shop-web-1"
     std::string method = "GET";
-    std::string path;  // after the version
+    std::string path;                    // after the version
+    std::optional<std::string> id = {};  // in the path: refused if it cannot be one
     std::string body = {};
     bool acts = false;
     HttpOptions options = {};
@@ -92,7 +95,8 @@ class DockerEngine final : public Engine {
   Result<HttpResponse> Send(Call call);
   Result<HttpResponse> SendOnce(const Call& call, const std::string& version);
   // POST without a body, for the outcome alone.
-  Status Act(const char* name, std::string intention, std::string path, Millis timeout);
+  Status Act(const char* name, std::string intention, const std::string& id, std::string_view rest,
+             Millis timeout);
   HttpOptions Routed(HttpOptions options) const;
   Status CheckGrace(const std::string& intention, int stop_timeout_s) const;
 

@@ -29,7 +29,8 @@ bool Matches(const Container& container, const std::string& filter) {
 
 std::string SignalNumber(const std::string& signal) {
   static const std::map<std::string, std::string> kNumbers = {
-      {"HUP", "1"}, {"INT", "2"}, {"QUIT", "3"}, {"KILL", "9"}, {"USR1", "10"}, {"TERM", "15"}};
+      {"HUP", "1"},   {"INT", "2"},   {"QUIT", "3"},  {"KILL", "9"},
+      {"USR1", "10"}, {"TERM", "15"}, {"USR2", "12"}, {"WINCH", "28"}};
   const std::string bare = signal.starts_with("SIG") ? signal.substr(3) : signal;
   const auto found = kNumbers.find(bare);
   return found == kNumbers.end() ? bare : found->second;

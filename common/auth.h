@@ -29,7 +29,8 @@ class Authenticator {
   static constexpr int kFailuresMax = 10;               // at once; then one more every
   static constexpr Millis kFailureEvery{6'000};         // so long
   static constexpr std::size_t kAddressesMax = 10'000;  // all further ones share one allowance
-  static constexpr std::size_t kReplaysMax = 65'536;    // then signed webhooks are 503
+  static constexpr std::size_t kReplaysMax =
+      16'384;  // within the tolerance; then signed webhooks are 503
 
   struct Verdict {
     enum class Kind { kAllowed, kNeedsBody, kRefused };

@@ -65,10 +65,13 @@ Doors::Entry Doors::BeginRequest(Peer peer) {
   const auto found = connections_.find(peer);
   if (found == connections_.end()) return Entry::kWelcome;
   Connection& connection = found->second;
-  const Entry entry = connection.entry;
   connection.state = State::kHandler;
   connection.deadline.reset();
-  return entry;
+  // It may have waited for a thread since it came, and the crowd may be gone.
+  if (connection.entry == Entry::kOnlyKept && Open() <= limits_.threads - limits_.kept) {
+    connection.entry = Entry::kWelcome;
+  }
+  return connection.entry;
 }
 
 void Doors::BeginBody(Peer peer, BootTime now) { Enter(peer, State::kBody, now, limits_.body); }
@@ -79,16 +82,12 @@ void Doors::BeginAnswer(Peer peer, BootTime now) {
   Enter(peer, State::kAnswer, now, limits_.writing);
 }
 
-void Doors::Rest(Peer peer, BootTime now) {
-  Enter(peer, State::kIdle, now, std::nullopt);
-  const auto found = connections_.find(peer);
-  if (found == connections_.end() || Open() > limits_.threads - limits_.kept) return;
-  found->second.entry = Entry::kWelcome;  // The crowd is gone; it may ask for anything now.
-}
+void Doors::Rest(Peer peer, BootTime now) { Enter(peer, State::kIdle, now, std::nullopt); }
 
 bool Doors::MayStay(Peer peer) const {
   const auto found = connections_.find(peer);
-  return found == connections_.end() || !found->second.shut;
+  return found == connections_.end() ||
+         (!found->second.shut && Open() < limits_.threads - limits_.kept);
 }
 
 void Doors::Leave(Peer peer) {
@@ -121,9 +120,11 @@ std::vector<Doors::Overdue> Doors::TakeOverdue(BootTime now) {
   return out;
 }
 
-bool Doors::IsOverdue(Peer peer) const {
+bool Doors::IsOverdue(Peer peer, BootTime now) const {
   const auto found = connections_.find(peer);
-  return found != connections_.end() && found->second.overdue;
+  if (found == connections_.end()) return false;
+  const Connection& connection = found->second;
+  return connection.overdue || (connection.deadline && now >= *connection.deadline);
 }
 
 std::optional<BootTime> Doors::NextDeadline() const {

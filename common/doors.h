@@ -53,7 +53,7 @@ class Doors {
   bool Knows(Peer peer) const { return connections_.contains(peer); }
   // What it may do now that its request's headers are here. kWelcome for who was never seen.
   Entry BeginRequest(Peer peer);
-  // False once its place was given away: then this request is its last.
+  // False if this request is its last: its place was given away, or somebody may wait for a thread.
   bool MayStay(Peer peer) const;
   void BeginBody(Peer peer, BootTime now);
   void BeginHandler(Peer peer);
@@ -68,7 +68,7 @@ class Doors {
 
   // Who is past a deadline, each told once.
   std::vector<Overdue> TakeOverdue(BootTime now);
-  bool IsOverdue(Peer peer) const;
+  bool IsOverdue(Peer peer, BootTime now) const;
   // When TakeOverdue() will next have something, or nullopt.
   std::optional<BootTime> NextDeadline() const;
   // Those that wait for a request: what shuts down first.

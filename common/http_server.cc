@@ -23,6 +23,8 @@ namespace {
 constexpr Millis kResolveTime{5'000};
 // How often the doorman looks for who is overdue, while anybody is there.
 constexpr Millis kWatchEvery{100};
+// What requests that have begun get to end, when the server stops.
+constexpr Millis kFinishTime{5'000};
 constexpr std::string_view kCrowded =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
     "Content-Length: 0\r\n\r\n";
@@ -104,7 +106,7 @@ struct HttpServer::Impl {
   std::mutex messages_mutex;
   std::vector<std::string> messages;  // civetweb's, while it starts; guarded by messages_mutex
   std::atomic<bool> started = false;
-  std::condition_variable_any arrived;  // with doors_mutex
+  std::condition_variable_any changed;  // who is there; with doors_mutex
   std::jthread doorman;
 };
 
@@ -120,7 +122,7 @@ Status HttpServer::Impl::Listen() {
       in_hand = {peer, 0};
       const std::lock_guard lock(shared.doors_mutex);
       if (!shared.doors.Knows(*peer)) Welcome(*peer, fd);
-      arrived.notify_one();
+      changed.notify_all();
     });
     if (!made) return tl::unexpected(made.error());
     tls = *std::move(made);
@@ -218,6 +220,10 @@ mg_callbacks HttpServer::Impl::Callbacks() {
 }
 
 void HttpServer::Impl::Welcome(Doors::Peer peer, int fd) {
+  if (shared.stopping) {
+    ::shutdown(fd, SHUT_RDWR);
+    return;
+  }
   const Doors::Arrival arrival = shared.doors.Arrive(peer, fd, SystemClock().Now().boot);
   // The idle one reads its end; a request that is already there is still answered.
   if (arrival.shut) ::shutdown(*arrival.shut, SHUT_RD);
@@ -238,7 +244,7 @@ void HttpServer::Impl::FindNewcomers() {
     if (!shared.doors.Knows(socket.peer)) Welcome(socket.peer, socket.fd);
   }
   shared.doors.ForgetAllBut(seen);
-  arrived.notify_one();
+  changed.notify_all();
 }
 
 void HttpServer::Impl::Closing(const mg_connection* connection) {
@@ -246,6 +252,7 @@ void HttpServer::Impl::Closing(const mg_connection* connection) {
   const std::lock_guard lock(shared.doors_mutex);
   if (peer) shared.doors.Leave(*peer);
   shared.stats.Open(shared.doors.Open());
+  changed.notify_all();
 }
 
 void HttpServer::Impl::Closed(const mg_connection* connection) {
@@ -261,7 +268,7 @@ void HttpServer::Impl::ServeError(mg_connection* connection, int status) {
   std::uint64_t taken = 0;
   {
     const std::lock_guard lock(shared.doors_mutex);
-    overdue = peer && shared.doors.IsOverdue(*peer);
+    overdue = peer && shared.doors.IsOverdue(*peer, SystemClock().Now().boot);
     if (peer) taken = BytesTaken(shared.doors.DescriptorOf(*peer)) - in_hand.taken;
   }
   Exchange exchange(shared, connection);
@@ -277,9 +284,9 @@ void HttpServer::Impl::Watch(const std::stop_token& stop) {
   std::unique_lock lock(shared.doors_mutex);
   while (!stop.stop_requested()) {
     if (shared.doors.Open() == 0) {
-      arrived.wait(lock, stop, [this] { return shared.doors.Open() > 0; });
+      changed.wait(lock, stop, [this] { return shared.doors.Open() > 0; });
     } else {
-      arrived.wait_for(lock, stop, kWatchEvery, [] { return false; });
+      changed.wait_for(lock, stop, kWatchEvery, [] { return false; });
     }
     for (const Doors::Overdue& overdue : shared.doors.TakeOverdue(SystemClock().Now().boot)) {
       // Who sends too slowly is told so (408); who reads too slowly cannot be.
@@ -291,14 +298,16 @@ void HttpServer::Impl::Watch(const std::stop_token& stop) {
 HttpServer::Impl::~Impl() {
   if (context == nullptr) return;
   shared.stopping = true;
-  // civetweb looks for its stop every two seconds, unless its sockets have news.
+  {
+    // civetweb writes no more once it is told to stop, so what has begun is finished first.
+    std::unique_lock lock(shared.doors_mutex);
+    for (const int fd : shared.doors.Waiting()) ::shutdown(fd, SHUT_RD);
+    changed.wait_for(lock, kFinishTime, [this] { return shared.doors.Open() == 0; });
+  }
+  // It looks for its stop every two seconds, unless its sockets have news.
   const auto own = ParsePeer(host, port);
   const int listener = own ? ListeningSocket(own->address, own->port) : -1;
   if (listener >= 0) ::shutdown(listener, SHUT_RD);
-  {
-    const std::lock_guard lock(shared.doors_mutex);
-    for (const int fd : shared.doors.Waiting()) ::shutdown(fd, SHUT_RD);
-  }
   mg_stop(context);
 }
 

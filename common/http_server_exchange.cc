@@ -182,6 +182,8 @@ int Exchange::Serve() {
     const BootTime now = SystemClock().Now().boot;
     WithDoors([&](Doors& doors) { doors.Rest(*peer_, now); });
   }
+  // Who stops shuts those that rest; whoever comes to rest after that closes by itself.
+  if (shared_.stopping) mg_disable_connection_keep_alive(connection_);
   return response.status;
 }
 
@@ -297,7 +299,8 @@ bool Exchange::Grow(std::string_view piece) {
 }
 
 bool Exchange::Overdue() {
-  return peer_ && WithDoors([&](Doors& doors) { return doors.IsOverdue(*peer_); });
+  const BootTime now = SystemClock().Now().boot;
+  return peer_ && WithDoors([&](Doors& doors) { return doors.IsOverdue(*peer_, now); });
 }
 
 std::optional<HttpResponse> Exchange::ReadBody() {

@@ -16,7 +16,8 @@ void GroupRunner::Start(const Moment& now) {
     if (Then then = std::exchange(stopped_, nullptr)) then(now);
     return;
   }
-  next_slot_ = slots_.AtOrBefore(Slots::ToNanos(now.wall)) + slots_.interval();
+  // A slot of this very millisecond counts as past: the group before this one may have had it.
+  next_slot_ = slots_.AtOrBefore(Slots::ToNanos(now.wall) + 999'999) + slots_.interval();
   ScheduleSlot(now);
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -42,12 +43,28 @@ std::optional<Matcher::Type> TakeOperator(std::string_view& text) {
 
 // ---- The classic grammar --------------------------------------------------------------------
 
+constexpr std::string_view kNameCharacters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:";
 constexpr std::string_view kBlanks = "\t\n\f\r ";  // what \s matches
 
 std::string_view Trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+// Without Unicode's spaces at both ends. REQUIRES: valid UTF-8.
+std::string_view TrimmedOfAllSpaces(std::string_view text) {
+  while (!text.empty() && IsSpace(DecodeRune(text, 0).value)) {
+    text.remove_prefix(DecodeRune(text, 0).length);
+  }
+  while (!text.empty()) {
+    std::size_t last = text.size() - 1;
+    while ((static_cast<unsigned char>(text[last]) & 0xc0) == 0x80) --last;
+    if (!IsSpace(DecodeRune(text, last).value)) break;
+    text = text.substr(0, last);
+  }
+  return text;
 }
 
 // OpenMetrics' escapes; other backslashes are literal. nullopt if a bare quote stands inside.
@@ -76,12 +93,11 @@ std::optional<std::string> UnescapeClassic(std::string_view raw) {
 Result<Parsed> ParseOneClassic(std::string_view text) {
   Parsed parsed;
   std::string_view rest = Trimmed(text);
-  std::size_t length = 0;
-  while (length < rest.size() && IsMetricName(rest.substr(0, length + 1))) ++length;
+  const std::size_t length = std::min(rest.find_first_not_of(kNameCharacters), rest.size());
   parsed.name = rest.substr(0, length);
   rest = Trimmed(rest.substr(length));
   const std::optional<Matcher::Type> type = TakeOperator(rest);
-  if (parsed.name.empty() || !type) {
+  if (!IsMetricName(parsed.name) || !type) {
     return Fail(Cause::kInvalid, "bad matcher format: {}", text);
   }
   parsed.type = *type;
@@ -94,7 +110,8 @@ Result<Parsed> ParseOneClassic(std::string_view text) {
   return parsed;
 }
 
-// Splits at commas outside of quotes. A blank last piece is none.
+// Splits at commas outside of quotes. A blank last piece is none; only the last loses more spaces
+// than \s matches, as in Alertmanager.
 std::vector<std::string_view> SplitClassic(std::string_view text) {
   std::vector<std::string_view> pieces;
   bool inside_quotes = false;
@@ -112,7 +129,7 @@ std::vector<std::string_view> SplitClassic(std::string_view text) {
     if (c == '"' && !escaped) inside_quotes = !inside_quotes;
     escaped = c == '\\' && !escaped;
   }
-  const std::string_view last = Trimmed(text.substr(begin));
+  const std::string_view last = TrimmedOfAllSpaces(text.substr(begin));
   if (!last.empty()) pieces.push_back(last);
   return pieces;
 }

@@ -228,15 +228,16 @@ Mapping::Mapping(const Node& node, std::string what, Complaints& complaints)
 }
 
 Mapping::~Mapping() {
+  // A key that was given already is not what was meant.
+  std::vector<std::string> known;
+  for (const std::string& name : understood_) {
+    if (!Has(name)) known.push_back(name);
+  }
   for (const auto& [key, value] : node_.entries) {
     if (std::find(understood_.begin(), understood_.end(), key.text) != understood_.end()) continue;
-    // A key that was given already is not what was meant.
-    std::vector<std::string> known;
-    for (const std::string& name : understood_) {
-      if (!Has(name)) known.push_back(name);
-    }
-    Complain(key.place,
-             fmt::format("unknown key {}{}", Shown(key.text), Suggestion(key.text, known)));
+    // Nobody reads the suggestions beyond the limit.
+    const std::string suggestion = complaints_.IsFull() ? "" : Suggestion(key.text, known);
+    Complain(key.place, fmt::format("unknown key {}{}", Shown(key.text), suggestion));
   }
 }
 

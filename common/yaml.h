@@ -37,6 +37,7 @@ class Complaints {
   void Add(const Place& place, std::string text);
   bool empty() const { return list_.empty(); }
   std::size_t size() const { return list_.size(); }
+  bool IsFull() const { return list_.size() >= kListMax; }
   // One "file:line:column: text" a line, sorted by place, without a last newline.
   std::string ToString() const;
 

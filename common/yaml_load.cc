@@ -57,19 +57,33 @@ class Places {
   }
 
  private:
+  // Counts on from the last answer, in either direction: a file may be one long line.
   int Column(const YAML::Mark& mark) const {
     const auto line = static_cast<std::size_t>(mark.line);
     if (ascii_ || line >= lines_.size()) return mark.column;
-    const std::string_view before =
-        text_.substr(lines_[line], static_cast<std::size_t>(mark.column));
-    return static_cast<int>(
-        std::count_if(before.begin(), before.end(), [](char c) { return !IsContinuation(c); }));
+    if (line != last_line_) {
+      last_line_ = line;
+      last_byte_ = lines_[line];
+      last_column_ = 0;
+    }
+    const std::size_t byte =
+        std::min(lines_[line] + static_cast<std::size_t>(mark.column), text_.size());
+    const std::string_view between = text_.substr(
+        std::min(byte, last_byte_), std::max(byte, last_byte_) - std::min(byte, last_byte_));
+    const auto characters = static_cast<int>(
+        std::count_if(between.begin(), between.end(), [](char c) { return !IsContinuation(c); }));
+    last_column_ += byte < last_byte_ ? -characters : characters;
+    last_byte_ = byte;
+    return last_column_;
   }
 
   const std::string_view text_;
   const std::string& file_;
   bool ascii_ = true;
   std::vector<std::size_t> lines_;  // where each begins; only if not ascii_
+  mutable std::size_t last_line_ = 0;
+  mutable std::size_t last_byte_ = 0;
+  mutable int last_column_ = 0;
 };
 
 // Turns yaml-cpp's events into Nodes. Depth, nodes and bytes of text are bounded where they grow:

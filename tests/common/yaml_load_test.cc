@@ -104,6 +104,17 @@ TEST(YamlLoadTest, KnowsEveryPlace) {
             "empty@6:1 @6:1 last@7:1 q@7:7 ");
 }
 
+TEST(YamlLoadTest, ReadsALongLineOfLongCharactersInLinearTime) {
+  std::string text = "[";
+  for (int i = 0; i < 100'000; ++i) text += "ü,";
+  Complaints complaints;
+  const std::optional<Node> node = Load(text + "ö: ,{ä: }]", "f.yml", complaints);
+  ASSERT_TRUE(node);
+  EXPECT_EQ(node->items.size(), 100'002U);
+  EXPECT_EQ(node->items.at(99'999).place.column, 200'000);
+  EXPECT_EQ(node->items.back().entries.at(0).key.place.column, 200'007);
+}
+
 TEST(YamlLoadTest, RefusesWhatIsNoYaml) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"a: b: c", "f.yml:1:5: illegal map value"},

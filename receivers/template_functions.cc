@@ -92,7 +92,7 @@ std::string Title(std::string_view text) {
     AppendRune(c, out);
     const bool joins = (JoinsLetters(c) && IsLetter(before) && IsLetter(next)) ||
                        (JoinsDigits(c) && IsDigit(before) && IsDigit(next));
-    inside = c == '_' || (inside && (IsDigit(c) || joins)) || IsDigit(c);
+    inside = inside && (c == '_' || IsDigit(c) || joins);
   }
   return out;
 }

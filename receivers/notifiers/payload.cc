@@ -1,5 +1,7 @@
 #include "receivers/notifiers/payload.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <cstdint>
 #include <map>
@@ -16,7 +18,7 @@ using yaml::Node;
 
 struct Null {};
 // What YAML 1.1 makes of a plain word, as Go's yaml.v2 reads it; nullopt: a text.
-using Word = std::variant<Null, bool, std::int64_t, double>;
+using Word = std::variant<Null, bool, std::int64_t, std::uint64_t, double>;
 
 std::optional<Word> ReadNumber(std::string_view text) {
   std::string digits;
@@ -36,6 +38,9 @@ std::optional<Word> ReadNumber(std::string_view text) {
   const char* const end = body.data() + body.size();
   const auto [stop, error] = std::from_chars(body.data(), end, integer, octal ? 8 : base);
   if (error == std::errc() && stop == end) return negative ? -integer : integer;
+  std::uint64_t large = 0;
+  const auto [large_stop, large_error] = std::from_chars(body.data(), end, large, octal ? 8 : base);
+  if (!negative && large_error == std::errc() && large_stop == end) return large;
   double number = 0;
   const auto [float_stop, float_error] =
       std::from_chars(rest.data(), rest.data() + rest.size(), number);
@@ -63,15 +68,20 @@ void WriteWord(JsonWriter& writer, const Word& word) {
     void operator()(Null) { writer.Null(); }
     void operator()(bool b) { writer.Bool(b); }
     void operator()(std::int64_t i) { writer.Integer(i); }
+    void operator()(std::uint64_t u) { writer.Raw(fmt::format("{}", u)); }
     void operator()(double d) { writer.Number(d); }
   };
   std::visit(Visitor{writer}, word);
 }
 
+// Texts inside of texts are read as YAML no deeper than this.
+constexpr int kTextsMax = 8;
+
 class Payload {
  public:
-  Payload(const Templates* templates, const gotemplate::Value* data, Time now)
-      : templates_(templates), data_(data), now_(now) {}
+  // Without templates, what is written has been rendered already.
+  Payload(const Templates* templates, const gotemplate::Value* data, Time now, int depth)
+      : templates_(templates), data_(data), now_(now), depth_(depth) {}
 
   Status Write(const Node& node) {
     switch (node.kind) {
@@ -124,10 +134,6 @@ class Payload {
         return {};
       }
     }
-    if (templates_ == nullptr) {
-      writer_.String(node.text);
-      return {};
-    }
     const Result<std::string> text = Render(node.text);
     if (!text) return tl::unexpected<Error>(text.error());
     return WriteRendered(*text);
@@ -139,13 +145,13 @@ class Payload {
     options.expand_environment = false;
     const std::optional<Node> inner = yaml::Load(text, "payload", complaints, options);
     const bool is_text =
-        !inner || !complaints.empty() ||
+        depth_ == kTextsMax || !inner || !complaints.empty() ||
         (inner->kind == Node::Kind::kScalar && (inner->quoted || !ReadWord(inner->text)));
     if (is_text) {
       writer_.String(text);
       return {};
     }
-    Payload plain(nullptr, nullptr, now_);
+    Payload plain(nullptr, nullptr, now_, depth_ + 1);
     if (Status written = plain.Write(*inner); !written) return written;
     writer_.Raw(plain.Take());
     return {};
@@ -154,6 +160,7 @@ class Payload {
   const Templates* templates_;
   const gotemplate::Value* data_;
   const Time now_;
+  const int depth_;
   JsonWriter writer_{JsonWriter::Options{.escape_html = true}};
 };
 
@@ -161,7 +168,7 @@ class Payload {
 
 Result<std::string> RenderPayload(const Node& payload, const Templates& templates,
                                   const gotemplate::Value& data, Time now) {
-  Payload writer(&templates, &data, now);
+  Payload writer(&templates, &data, now, 0);
   if (Status written = writer.Write(payload); !written) {
     return tl::unexpected<Error>(written.error());
   }

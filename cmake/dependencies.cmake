@@ -9,10 +9,15 @@ find_library(FETTLE_CIVETWEB civetweb REQUIRED)
 find_library(FETTLE_CCTZ cctz REQUIRED)
 find_library(FETTLE_SNAPPY snappy REQUIRED)
 
+# civetweb's TLS, made to work with OpenSSL 3; before civetweb, and found beside the program.
+set(CMAKE_BUILD_RPATH_USE_ORIGIN ON)
+set(CMAKE_INSTALL_RPATH "$ORIGIN/../lib/fettle")
+add_subdirectory(common/tls_shim)
+
 add_library(fettle_third_party INTERFACE)
 target_link_libraries(fettle_third_party INTERFACE
   PkgConfig::DEPS prometheus-cpp::core Threads::Threads
-  ${FETTLE_CIVETWEB} ${FETTLE_CCTZ} ${FETTLE_SNAPPY} ${CMAKE_DL_LIBS})
+  fettle_ssl_shim fettle_crypto_shim ${FETTLE_CIVETWEB} ${FETTLE_CCTZ} ${FETTLE_SNAPPY} ${CMAKE_DL_LIBS})
 add_library(fettle::third_party ALIAS fettle_third_party)
 
 # Part of our own headers, so public; both are header-only or a plain library.

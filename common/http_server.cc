@@ -152,8 +152,11 @@ Status HttpServer::Impl::Listen() {
   // civetweb's own state is one per process, whatever we do.
   static std::once_flag once;
   std::call_once(once, [] { mg_init_library(MG_FEATURES_DEFAULT); });
-  if (tls && (mg_init_library(MG_FEATURES_TLS) & MG_FEATURES_TLS) == 0) {
-    return Fail("civetweb cannot load its TLS library: is libfettle_ssl_shim.so installed?");
+  if (tls) {
+    if (Status shim = CheckTlsShim(); !shim) return While("prepare TLS", shim.error());
+    if ((mg_init_library(MG_FEATURES_TLS) & MG_FEATURES_TLS) == 0) {
+      return Fail("civetweb cannot load its TLS library");
+    }
   }
   const mg_callbacks callbacks = Callbacks();
   context = mg_start(&callbacks, this, list.data());

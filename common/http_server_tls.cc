@@ -1,5 +1,6 @@
 #include "common/http_server_tls.h"
 
+#include <dlfcn.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -8,9 +9,15 @@
 #include <array>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "common/check.h"
+
+extern "C" {
+const char* fettle_ssl_shim(void);
+const char* fettle_crypto_shim(void);
+}
 
 namespace fettle {
 namespace {
@@ -30,6 +37,7 @@ struct FreeKey {
 std::string Reason() {
   const unsigned long code = ERR_get_error();
   ERR_clear_error();
+  if (ERR_SYSTEM_ERROR(code)) return std::generic_category().message(ERR_GET_REASON(code));
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   return reason == nullptr ? "unknown error" : reason;
 }
@@ -181,6 +189,20 @@ void ServerTls::Impl::UseNewCertificate(SSL* connection) {
   SSL_CTX_get0_chain_certs(renewed.get(), &chain);
   SSL_use_cert_and_key(connection, SSL_CTX_get0_certificate(renewed.get()),
                        SSL_CTX_get0_privatekey(renewed.get()), chain, 1);
+}
+
+Status CheckTlsShim() {
+  FETTLE_CHECK(fettle_ssl_shim() != nullptr && fettle_crypto_shim() != nullptr);
+  // As civetweb will: by the unversioned names, which must be loaded already.
+  for (const auto& [library, symbol] : {std::pair{"libssl.so", "SSL_get_peer_certificate"},
+                                        std::pair{"libcrypto.so", "fettle_crypto_shim"}}) {
+    void* handle = ::dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+    if (handle == nullptr) return Fail("{} of lib/fettle is not loaded", library);
+    const bool found = ::dlsym(handle, symbol) != nullptr;
+    ::dlclose(handle);
+    if (!found) return Fail("{} is not the one of lib/fettle: {} is missing", library, symbol);
+  }
+  return {};
 }
 
 ServerTls::ServerTls(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

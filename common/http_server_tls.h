@@ -11,6 +11,10 @@
 
 namespace fettle {
 
+// Fails unless the names by which civetweb opens OpenSSL lead to common/tls_shim: without it the
+// first TLS client would crash the process.
+Status CheckTlsShim();
+
 class ServerTls {
  public:
   // `on_handshake` is told the descriptor of every connection before anything is read from it; it

@@ -21,7 +21,7 @@ class TestServer {
   }
   Status TryStart() {
     auto server = HttpServer::Start({.clock = clock, .metrics = metrics, .log = log.For("http")},
-                                    options, web_config, std::move(router_));
+                                    options, web_config, router_);
     if (!server) return tl::unexpected(server.error());
     server_ = *std::move(server);
     return {};

@@ -1,0 +1,17 @@
+# Puts the shipped rule packs, dashboards/rules/<kind>.yml, into the program: a source file made from
+# them. Their promtool tests, <kind>_test.yml, stay outside.
+file(GLOB packs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/dashboards/rules/*.yml)
+list(FILTER packs EXCLUDE REGEX "_test\\.yml$")
+list(SORT packs)
+set(builtin_rules "// Made by cmake/builtin_rules.cmake from dashboards/rules.\n#include \"rules/builtin_rules.h\"\n\n")
+string(APPEND builtin_rules "namespace fettle::rules {\n\nconst std::vector<BuiltinPack>& BuiltinPacks() {\n")
+string(APPEND builtin_rules "  static const std::vector<BuiltinPack> kPacks = {\n")
+foreach(pack ${packs})
+  get_filename_component(kind ${pack} NAME_WE)
+  file(READ ${pack} text)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${pack})
+  string(APPEND builtin_rules "      {\"${kind}\", R\"pack(${text})pack\"},\n")
+endforeach()
+string(APPEND builtin_rules "  };\n  return kPacks;\n}\n\n}  // namespace fettle::rules\n")
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/builtin_rules_data.cc CONTENT "${builtin_rules}" @ONLY)
+target_sources(fettle_rules PRIVATE ${CMAKE_BINARY_DIR}/builtin_rules_data.cc)

@@ -24,9 +24,9 @@ using HistogramPtr = std::shared_ptr<const FloatHistogram>;
 
 // One series at one moment. `histogram` set: the sample is a histogram and `value` means nothing.
 struct Element {
-  LabelsPtr labels;
+  LabelsPtr labels{};
   double value = 0;
-  HistogramPtr histogram;
+  HistogramPtr histogram{};
 };
 using Vector = std::vector<Element>;
 
@@ -36,23 +36,23 @@ struct Point {
 };
 struct HistogramPoint {
   std::int64_t at = 0;
-  HistogramPtr histogram;
+  HistogramPtr histogram{};
 };
 struct Series {
-  LabelsPtr labels;
-  std::vector<Point> points;
-  std::vector<HistogramPoint> histograms;
+  LabelsPtr labels{};
+  std::vector<Point> points{};
+  std::vector<HistogramPoint> histograms{};
 };
 using Matrix = std::vector<Series>;
 
 // `type` says which of the fields holds the answer.
 struct Value {
   ValueType type = ValueType::kNone;
-  Time at;  // of a scalar, string or vector
+  Time at{};  // of a scalar, string or vector
   double scalar = 0;
-  std::string string;
-  Vector vector;
-  Matrix matrix;
+  std::string string{};
+  Vector vector{};
+  Matrix matrix{};
 };
 
 // Byte offsets into the query's text, [start, end).

@@ -1,0 +1,47 @@
+#include "rules/promql/evaluation.h"
+
+#include <algorithm>
+
+namespace fettle::promql {
+
+Status Evaluation::CheckDeadline() {
+  unchecked_ = 0;
+  if (query_.deadline == BootTime::max() || clock_.Now().boot < query_.deadline) return {};
+  return Fail(Cause::kTimeout, "query timed out in expression evaluation");
+}
+
+Status Evaluation::Hold(std::size_t numbers) {
+  if (numbers > options_.samples_max || held_ > options_.samples_max - numbers) {
+    return Fail(Cause::kLimit,
+                "query processing would load too many samples into memory in query execution");
+  }
+  held_ += numbers;
+  peak_ = std::max(peak_, held_);
+  return {};
+}
+
+void Evaluation::Note(Annotation::Kind kind, Span where, const std::string& text) {
+  if (noted_.insert(text).second) annotations_.push_back({kind, text, where});
+}
+
+Evaluation::Scratch::Scratch(Evaluation& evaluation, std::size_t steps) : evaluation_(evaluation) {
+  if (!evaluation_.free_cells_.empty()) {
+    cells_ = std::move(evaluation_.free_cells_.back());
+    evaluation_.free_cells_.pop_back();
+  }
+  cells_.resize(steps);
+}
+
+Evaluation::Scratch::~Scratch() { evaluation_.free_cells_.push_back(std::move(cells_)); }
+
+Evaluation::ScratchSamples::ScratchSamples(Evaluation& evaluation) : evaluation_(evaluation) {
+  if (evaluation_.free_samples_.empty()) return;
+  samples_ = std::move(evaluation_.free_samples_.back());
+  evaluation_.free_samples_.pop_back();
+}
+
+Evaluation::ScratchSamples::~ScratchSamples() {
+  evaluation_.free_samples_.push_back(std::move(samples_));
+}
+
+}  // namespace fettle::promql

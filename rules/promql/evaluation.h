@@ -1,0 +1,106 @@
+// One query being evaluated: its limits, what it found worth mentioning, and the scratch memory of
+// the thread that works on it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/result.h"
+#include "rules/promql/engine.h"
+#include "rules/promql/row.h"
+#include "rules/promql/value.h"
+#include "rules/samples/selection.h"
+
+namespace fettle::promql {
+
+// Not safe from several threads.
+class Evaluation {
+ public:
+  struct Query {
+    std::int64_t start = 0;
+    std::int64_t end = 0;
+    std::int64_t step = 0;  // 0 for an instant
+    BootTime deadline = BootTime::max();
+  };
+  Evaluation(const rules::SampleStore& samples, const Clock& clock, const EngineOptions& options,
+             Query query)
+      : samples_(samples), clock_(clock), options_(options), query_(query) {}
+  Evaluation(const Evaluation&) = delete;
+  Evaluation& operator=(const Evaluation&) = delete;
+
+  const rules::SampleStore& samples() const { return samples_; }
+  const EngineOptions& options() const { return options_; }
+  const Query& query() const { return query_; }
+
+  // Counts work done, in numbers looked at; looks at the clock now and then. kTimeout once the
+  // deadline has passed.
+  Status Spend(std::size_t numbers) {
+    unchecked_ += numbers;
+    return unchecked_ < kNumbersBetweenLooks ? Status() : CheckDeadline();
+  }
+  Status CheckDeadline();
+
+  // Counts numbers held in memory; kLimit above samples_max.
+  Status Hold(std::size_t numbers);
+  void Release(std::size_t numbers) { held_ -= numbers; }
+  void CountRead(std::size_t samples) { read_ += samples; }
+
+  void Warn(Span where, std::string text) { Note(Annotation::Kind::kWarning, where, text); }
+  void Inform(Span where, std::string text) { Note(Annotation::Kind::kInfo, where, text); }
+
+  Annotations TakeAnnotations() { return std::move(annotations_); }
+  std::size_t samples_read() const { return read_; }
+  std::size_t samples_peak() const { return peak_; }
+
+  // A row, and samples of a series, from a pool: their contents are of no use before they are
+  // written.
+  class Scratch {
+   public:
+    Scratch(Evaluation& evaluation, std::size_t steps);
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    Cells& operator*() { return cells_; }
+    Cells* operator->() { return &cells_; }
+
+   private:
+    Evaluation& evaluation_;
+    Cells cells_;
+  };
+  class ScratchSamples {
+   public:
+    explicit ScratchSamples(Evaluation& evaluation);
+    ~ScratchSamples();
+    ScratchSamples(const ScratchSamples&) = delete;
+    ScratchSamples& operator=(const ScratchSamples&) = delete;
+    rules::SampleColumns& operator*() { return samples_; }
+    rules::SampleColumns* operator->() { return &samples_; }
+
+   private:
+    Evaluation& evaluation_;
+    rules::SampleColumns samples_;
+  };
+
+ private:
+  static constexpr std::size_t kNumbersBetweenLooks = 100'000;
+  void Note(Annotation::Kind kind, Span where, const std::string& text);
+
+  const rules::SampleStore& samples_;
+  const Clock& clock_;
+  const EngineOptions& options_;
+  const Query query_;
+  std::size_t unchecked_ = 0;
+  std::size_t held_ = 0;
+  std::size_t peak_ = 0;
+  std::size_t read_ = 0;
+  Annotations annotations_;
+  std::unordered_set<std::string> noted_;
+  std::vector<Cells> free_cells_;
+  std::vector<rules::SampleColumns> free_samples_;
+};
+
+}  // namespace fettle::promql

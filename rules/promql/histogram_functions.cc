@@ -1,0 +1,201 @@
+// histogram_quantile, histogram_quantiles and histogram_fraction over classic histograms: rows that
+// differ in `le` alone are the buckets of one.
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "common/number.h"
+#include "rules/promql/classic_histogram.h"
+#include "rules/promql/function_table.h"
+#include "rules/promql/open.h"
+
+namespace fettle::promql {
+namespace {
+
+constexpr std::string_view kBucketLabel = "le";
+
+std::optional<double> BoundOf(std::string_view text) {
+  if (text.starts_with("+")) text.remove_prefix(1);
+  double bound = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bound);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
+    return std::nullopt;
+  }
+  return bound;
+}
+
+struct Histogram {
+  Row row;                                              // without le
+  std::vector<std::pair<double, std::size_t>> buckets;  // upper bound, row; sorted
+};
+
+// The text of q as a label: "0.5", "1.0".
+std::string OpenMetricsFloat(double q) {
+  std::string text = FormatFloat(q);
+  if (text.find_first_of(".eIN") == std::string::npos) text += ".0";
+  return text;
+}
+
+class HistogramOpener {
+ public:
+  HistogramOpener(Evaluation& evaluation, const Call& call, const Grid& grid)
+      : evaluation_(evaluation), call_(call), grid_(grid) {}
+  ~HistogramOpener() { evaluation_.Release(grid_.steps * cells_.size()); }
+  HistogramOpener(const HistogramOpener&) = delete;
+  HistogramOpener& operator=(const HistogramOpener&) = delete;
+
+  Result<OperatorPtr> Open() {
+    if (Status status = OpenArguments(); !status) return tl::unexpected(status.error());
+    if (Status status = Group(); !status) return tl::unexpected(status.error());
+    const bool fraction = call_.function->id == FunctionId::kHistogramFraction;
+    const std::size_t answers = fraction ? 1 : scalars_.size();
+    std::vector<Row> rows;
+    std::vector<Cells> cells;
+    for (std::size_t answer = 0; answer < answers; ++answer) {
+      for (const Histogram& histogram : histograms_) {
+        rows.push_back(RowFor(histogram, answer));
+        cells.push_back(Compute(histogram, answer));
+        const std::size_t work = grid_.steps * histogram.buckets.size();
+        if (Status status = evaluation_.Spend(work); !status) return tl::unexpected(status.error());
+      }
+    }
+    MarkNameless(evaluation_, rows);
+    Result<OperatorPtr> out =
+        TableOperator::Make(evaluation_, grid_.steps, std::move(rows), std::move(cells));
+    if (!out) return out;
+    return MergeSameLabels(std::move(*out), Merge::kLabelsChanged);
+  }
+
+ private:
+  Status OpenArguments() {
+    const bool many = call_.function->id == FunctionId::kHistogramQuantiles;
+    if (many) label_ = As<StringLiteral>(Unwrap(*call_.arguments[1]))->value;
+    for (const ExprPtr& argument : call_.arguments) {
+      if (argument->type == ValueType::kVector) {
+        vector_ = argument.get();
+        Result<OperatorPtr> opened = promql::Open(evaluation_, *argument, grid_);
+        if (!opened) return tl::unexpected(opened.error());
+        child_ = std::move(*opened);
+      } else if (argument->type == ValueType::kScalar) {
+        Result<Cells> scalar = OpenScalar(evaluation_, *argument, grid_);
+        if (!scalar) return tl::unexpected(scalar.error());
+        CheckQuantiles(*argument, *scalar);
+        scalars_.push_back(std::move(*scalar));
+      }
+    }
+    return {};
+  }
+
+  void CheckQuantiles(const Expr& argument, const Cells& quantiles) {
+    if (call_.function->id == FunctionId::kHistogramFraction) return;
+    for (const double q : quantiles) {
+      if (q >= 0 && q <= 1) continue;
+      evaluation_.Warn(argument.span,
+                       fmt::format("PromQL warning: quantile value should be between 0 and 1, "
+                                   "got {}",
+                                   FormatFloat(q)));
+    }
+  }
+
+  Status Group() {
+    std::unordered_map<LabelsKey, std::size_t, LabelsKeyHash> known;
+    LabelsKeyer keyer;
+    for (std::size_t i = 0; i < child_->rows().size(); ++i) {
+      const Row& row = child_->rows()[i];
+      Evaluation::Scratch cells(evaluation_, grid_.steps);
+      if (Status status = child_->Fill(i, *cells); !status) return status;
+      if (std::all_of(cells->begin(), cells->end(), IsAbsent)) continue;
+      const std::string_view text = row.Get(kBucketLabel);
+      const std::optional<double> bound = BoundOf(text);
+      if (!bound) {
+        WarnOfBound(row, text);
+        continue;
+      }
+      Labels labels = *row.Seen();
+      labels.Remove(kBucketLabel);
+      const Row without{.labels = std::make_shared<const Labels>(std::move(labels)),
+                        .drop_name = row.drop_name};
+      const auto [at, fresh] = known.try_emplace(keyer.All(without), histograms_.size());
+      if (fresh) histograms_.push_back({without, {}});
+      histograms_[at->second].buckets.emplace_back(*bound, cells_.size());
+      if (Status status = evaluation_.Hold(grid_.steps); !status) return status;
+      cells_.push_back(*cells);
+    }
+    for (Histogram& histogram : histograms_) {
+      std::stable_sort(histogram.buckets.begin(), histogram.buckets.end(),
+                       [](const auto& a, const auto& b) { return a.first < b.first; });
+    }
+    return {};
+  }
+
+  void WarnOfBound(const Row& row, std::string_view text) {
+    std::string message =
+        fmt::format("PromQL warning: bucket label \"le\" is missing or has a malformed value of {}",
+                    Quote(text));
+    const std::string_view name = row.Get(kMetricName);
+    if (!name.empty()) message += fmt::format(" for metric name {}", Quote(name));
+    evaluation_.Warn(vector_->span, std::move(message));
+  }
+
+  Row RowFor(const Histogram& histogram, std::size_t answer) const {
+    if (label_.empty()) return histogram.row;
+    Row row = histogram.row;
+    Labels labels = *row.labels;
+    labels.Set(label_, OpenMetricsFloat(scalars_[answer].empty() ? 0 : scalars_[answer][0]));
+    row.labels = std::make_shared<const Labels>(std::move(labels));
+    return row;
+  }
+
+  Cells Compute(const Histogram& histogram, std::size_t answer) {
+    Cells out(grid_.steps, Absent());
+    std::vector<Bucket> buckets;
+    for (std::size_t step = 0; step < grid_.steps; ++step) {
+      buckets.clear();
+      for (const auto& [bound, row] : histogram.buckets) {
+        if (!IsAbsent(cells_[row][step])) buckets.push_back({bound, cells_[row][step]});
+      }
+      if (buckets.empty()) continue;
+      if (call_.function->id == FunctionId::kHistogramFraction) {
+        out[step] = FractionOf(scalars_[0][step], scalars_[1][step], buckets);
+        continue;
+      }
+      const BucketQuantile quantile = QuantileOf(scalars_[answer][step], buckets);
+      out[step] = quantile.value;
+      if (quantile.forced_monotonic) InformOfForce(histogram);
+    }
+    return out;
+  }
+
+  void InformOfForce(const Histogram& histogram) {
+    std::string text =
+        "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
+        "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
+    const std::string_view name = histogram.row.Get(kMetricName);
+    if (evaluation_.options().delayed_name_removal && !name.empty()) {
+      text += fmt::format(" for metric name {}", Quote(name));
+    }
+    evaluation_.Inform(vector_->span, std::move(text));
+  }
+
+  Evaluation& evaluation_;
+  const Call& call_;
+  const Grid grid_;
+  const Expr* vector_ = nullptr;
+  OperatorPtr child_;
+  std::vector<Cells> scalars_;
+  std::string label_;  // of histogram_quantiles
+  std::vector<Cells> cells_;
+  std::vector<Histogram> histograms_;
+};
+
+}  // namespace
+
+Result<OperatorPtr> OpenHistogramFunction(Evaluation& evaluation, const Call& call,
+                                          const Grid& grid) {
+  return HistogramOpener(evaluation, call, grid).Open();
+}
+
+}  // namespace fettle::promql

@@ -1,0 +1,163 @@
+// label_replace and label_join: other labels, the same values.
+#include <re2/re2.h>
+
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "rules/promql/function_table.h"
+#include "rules/promql/map_operator.h"
+#include "rules/promql/open.h"
+
+namespace fettle::promql {
+namespace {
+
+std::string TextOf(const ExprPtr& argument) { return As<StringLiteral>(Unwrap(*argument))->value; }
+
+bool IsWord(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+bool IsUtf8LabelName(std::string_view name) { return !name.empty() && IsUtf8(name); }
+
+// Go's Regexp.Expand: $1, ${1}, $name, ${name}, $$; a name is as long as it can be, and one that
+// does not exist is empty.
+class Template {
+ public:
+  Template(std::string_view text, const re2::RE2& pattern) {
+    while (!text.empty()) {
+      const std::size_t dollar = std::min(text.find('$'), text.size());
+      parts_.push_back({std::string(text.substr(0, dollar)), -1});
+      text.remove_prefix(dollar);
+      if (text.empty()) break;
+      text.remove_prefix(1);
+      text.remove_prefix(AddReference(text, pattern));
+    }
+  }
+
+  std::string Expand(const std::vector<re2::StringPiece>& groups) const {
+    std::string out;
+    for (const Part& part : parts_) {
+      out += part.literal;
+      if (part.group >= 0 && part.group < static_cast<int>(groups.size())) {
+        const re2::StringPiece& group = groups[static_cast<std::size_t>(part.group)];
+        out.append(group.data() == nullptr ? "" : group.data(), group.size());
+      }
+    }
+    return out;
+  }
+
+ private:
+  struct Part {
+    std::string literal;
+    int group = -1;
+  };
+
+  // `text` follows a dollar; how much of it belongs to the reference.
+  std::size_t AddReference(std::string_view text, const re2::RE2& pattern) {
+    if (text.starts_with("$")) return parts_.push_back({"$", -1}), 1;
+    const bool braces = text.starts_with("{");
+    std::size_t end = braces ? 1 : 0;
+    while (end < text.size() && IsWord(text[end])) ++end;
+    const std::string name(text.substr(braces ? 1 : 0, end - (braces ? 1 : 0)));
+    const bool closed = !braces || (end < text.size() && text[end] == '}');
+    if (name.empty() || !closed) return parts_.push_back({"$", -1}), 0;
+    parts_.push_back({"", GroupOf(name, pattern)});
+    return end + (braces ? 1 : 0);
+  }
+
+  static int GroupOf(const std::string& name, const re2::RE2& pattern) {
+    if (name.find_first_not_of("0123456789") == std::string::npos) {
+      return name.size() > 4 ? -1 : std::stoi(name);
+    }
+    const auto named = pattern.NamedCapturingGroups().find(name);
+    return named == pattern.NamedCapturingGroups().end() ? -1 : named->second;
+  }
+
+  std::vector<Part> parts_;
+};
+
+// Sets a label of every row for which `value_of` answers.
+template <typename ValueOf>
+Result<OperatorPtr> SetLabel(OperatorPtr child, const std::string& name, const ValueOf& value_of) {
+  std::vector<Row> rows = child->rows();
+  for (Row& row : rows) {
+    const std::optional<std::string> value = value_of(row);
+    if (!value) continue;
+    Labels labels = *row.Seen();
+    labels.Set(name, *value);
+    row.labels = std::make_shared<const Labels>(std::move(labels));
+    row.nameless = false;
+    if (name == kMetricName) row.drop_name = false;
+  }
+  const auto same = [](std::size_t, double v) { return v; };
+  using Renamed = MapOperator<decltype(same)>;
+  return MergeSameLabels(std::make_unique<Renamed>(std::move(child), std::move(rows), same),
+                         Merge::kLabelsChanged);
+}
+
+Result<OperatorPtr> OpenReplace(Evaluation& evaluation, const Call& call, const Grid& grid) {
+  const std::string target = TextOf(call.arguments[1]);
+  const std::string source = TextOf(call.arguments[3]);
+  const std::string expression = TextOf(call.arguments[4]);
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_dot_nl(true);
+  options.set_max_mem(Matcher::kRegexpBytesMax);
+  const re2::RE2 pattern("^(?s:" + expression + ")$", options);
+  if (!pattern.ok()) {
+    return Fail("invalid regular expression in label_replace(): {}", expression);
+  }
+  if (!IsUtf8LabelName(target)) {
+    return Fail("invalid destination label name in label_replace(): {}", target);
+  }
+  Result<OperatorPtr> child = Open(evaluation, *call.arguments[0], grid);
+  if (!child) return child;
+  const Template replacement(TextOf(call.arguments[2]), pattern);
+  std::unordered_map<std::string_view, std::optional<std::string>> known;
+  std::vector<re2::StringPiece> groups(static_cast<std::size_t>(pattern.NumberOfCapturingGroups()) +
+                                       1);
+  return SetLabel(std::move(*child), target, [&](const Row& row) {
+    const std::string_view value = row.Get(source);
+    const auto [at, fresh] = known.try_emplace(value);
+    if (fresh && pattern.Match({value.data(), value.size()}, 0, value.size(), re2::RE2::ANCHOR_BOTH,
+                               groups.data(), static_cast<int>(groups.size()))) {
+      at->second = replacement.Expand(groups);
+    }
+    return at->second;
+  });
+}
+
+Result<OperatorPtr> OpenJoin(Evaluation& evaluation, const Call& call, const Grid& grid) {
+  const std::string target = TextOf(call.arguments[1]);
+  const std::string separator = TextOf(call.arguments[2]);
+  std::vector<std::string> sources;
+  for (std::size_t i = 3; i < call.arguments.size(); ++i) {
+    sources.push_back(TextOf(call.arguments[i]));
+    if (!IsUtf8LabelName(sources.back())) {
+      return Fail("invalid source label name in label_join(): {}", sources.back());
+    }
+  }
+  if (!IsUtf8LabelName(target)) {
+    return Fail("invalid destination label name in label_join(): {}", target);
+  }
+  Result<OperatorPtr> child = Open(evaluation, *call.arguments[0], grid);
+  if (!child) return child;
+  return SetLabel(std::move(*child), target, [&](const Row& row) -> std::optional<std::string> {
+    std::string joined;
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      if (i > 0) joined += separator;
+      joined += row.Get(sources[i]);
+    }
+    return joined;
+  });
+}
+
+}  // namespace
+
+Result<OperatorPtr> OpenLabelFunction(Evaluation& evaluation, const Call& call, const Grid& grid) {
+  return call.function->id == FunctionId::kLabelReplace ? OpenReplace(evaluation, call, grid)
+                                                        : OpenJoin(evaluation, call, grid);
+}
+
+}  // namespace fettle::promql

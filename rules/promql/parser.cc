@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "common/number.h"
 #include "rules/promql/duration_parser.h"
 #include "rules/promql/function_table.h"
 #include "rules/promql/label_parser.h"
@@ -268,12 +269,7 @@ class Parser {
   NodePtr ParseAggregateOrMetric() {
     const Token op = tokens_.Take();
     const TokenType next = tokens_.Peek().type;
-    if (next != kLeftParen && next != kBy && next != kWithout) {
-      const bool metric = next == kLeftBrace || next == kEnd || next == kRightParen ||
-                          next == kComma || PrecedenceOf(next) > 0 || IsPostfix(next);
-      if (!metric) return tokens_.Unexpected("aggregation");
-      return ParseNamedSelector(op);
-    }
+    if (next != kLeftParen && next != kBy && next != kWithout) return ParseNamedSelector(op);
     const TokenStream::Aggregation within(tokens_);
     return ParseAggregate(op);
   }
@@ -458,8 +454,9 @@ class Parser {
       if (!seconds) return tokens_.Unexpected("@", "timestamp");
       // What an int64 of milliseconds cannot hold.
       if (!(std::abs(*seconds) < 9223372036854775.0)) {
-        return tokens_.Complain(expr->span, "timestamp out of bounds for @ modifier: {:f}",
-                                *seconds);
+        return tokens_.Complain(
+            expr->span, "timestamp out of bounds for @ modifier: {}",
+            std::isfinite(*seconds) ? fmt::format("{:f}", *seconds) : FormatFloat(*seconds));
       }
     }
     return ChangeWhen(expr, "@", [&](When& when) {

@@ -127,13 +127,11 @@ class StepMatcher {
     Result<Table> one = Table::Of(one_);
     if (!one) return tl::unexpected(one.error());
     const std::size_t steps = many_.steps();
-    Status status = WithOperation(plan_.binary.op, [&](auto operation) -> Status {
-      for (std::size_t step = 0; step < steps; ++step) {
-        if (Status s = RunStep(*many, *one, step, operation); !s) return s;
+    for (std::size_t step = 0; step < steps; ++step) {
+      if (Status status = RunStep(*many, *one, step); !status) {
+        return tl::unexpected(status.error());
       }
-      return {};
-    });
-    if (!status) return tl::unexpected(status.error());
+    }
     return TableOperator::Make(evaluation_, steps, std::move(rows_), std::move(cells_));
   }
 
@@ -148,9 +146,12 @@ class StepMatcher {
     return out;
   }
 
-  template <typename Operation>
-  Status RunStep(const Table& many, const Table& one, std::size_t step,
-                 const Operation& operation) {
+  double CombineCells(double many, double one) const {
+    return WithOperation(plan_.binary.op,
+                         [&](auto operation) { return Combine(operation, plan_, many, one); });
+  }
+
+  Status RunStep(const Table& many, const Table& one, std::size_t step) {
     const std::size_t work = many_signatures_.size() + one_signatures_.size();
     if (Status status = evaluation_.Spend(work); !status) return status;
     const auto present = [&](const Table& side, std::size_t rows) {
@@ -167,23 +168,23 @@ class StepMatcher {
     if (Status status = FindOnes(one, step); !status) return status;
     matched_.assign(known_.size(), false);
     outcomes_.clear();
-    const auto fill_one = plan_.swapped ? matching.fill_left : matching.fill_right;
+    // Upstream's fill_right stands in for the one side and fill_left for the many, also where
+    // group_right has them the other way round.
+    const std::optional<double> fill_one = matching.fill_right;
     for (std::size_t row = 0; row < many_signatures_.size(); ++row) {
       if (IsAbsent(many[row][step])) continue;
       const std::size_t signature = many_signatures_[row];
       const std::size_t found = ones_[signature];
       if (found == kNone && !fill_one) continue;
       const double value = found == kNone ? *fill_one : one[found][step];
-      const Status status =
-          Add(row, found, step, Combine(operation, plan_, many[row][step], value));
+      const Status status = Add(row, found, step, CombineCells(many[row][step], value));
       if (!status) return status;
     }
-    const auto fill_many = plan_.swapped ? matching.fill_right : matching.fill_left;
+    const std::optional<double> fill_many = matching.fill_left;
     if (!fill_many) return {};
     for (std::size_t row = 0; row < one_signatures_.size(); ++row) {
       if (IsAbsent(one[row][step]) || matched_[one_signatures_[row]]) continue;
-      const Status status =
-          Add(kNone, row, step, Combine(operation, plan_, *fill_many, one[row][step]));
+      const Status status = Add(kNone, row, step, CombineCells(*fill_many, one[row][step]));
       if (!status) return status;
     }
     return {};

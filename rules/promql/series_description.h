@@ -1,0 +1,34 @@
+// Samples as the test languages write them: "1+2x3 _ stale 5", spaced by an interval. Used by the
+// PromQL test language and by rule tests (promtool's `values`).
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+#include "common/labels.h"
+#include "common/result.h"
+#include "rules/promql/value.h"
+
+namespace fettle::promql {
+
+struct SequenceValue {
+  bool omitted = false;  // `_`
+  double value = 0;      // a stale marker for `stale`
+  HistogramPtr histogram{};
+};
+
+// "axN" stands for so many values; more in one sequence are refused.
+inline constexpr std::size_t kSequenceValuesMax = 1'000'000;
+
+// `_`, `_xN`, numbers and durations, `stale`, `axN` (N+1 values), `a+bxN`, `a-bxN`.
+Result<std::vector<SequenceValue>> ParseSequence(std::string_view text);
+
+struct SeriesDescription {
+  Labels labels;
+  std::vector<SequenceValue> values;
+};
+// A metric and its values on one line.
+Result<SeriesDescription> ParseSeriesDescription(std::string_view line);
+
+}  // namespace fettle::promql

@@ -1,0 +1,63 @@
+#include "exporter/config.h"
+
+#include "exporter/collectors/configured.h"
+
+namespace fettle::exporter {
+namespace {
+
+constexpr Millis kIntervalMin{100};
+
+// Keys of the manual that this version does not know yet, told apart from misspelt ones.
+void RefuseLaterKeys(yaml::Mapping& mapping) {
+  for (const char* key : {"json", "email", "pipelines", "scrape_configs", "remote_write"}) {
+    if (const yaml::Node* node = mapping.Child(key)) {
+      mapping.Complain(node->place, std::string(key) + " is not supported by this version");
+    }
+  }
+}
+
+}  // namespace
+
+ExporterConfig ReadExporterConfig(const yaml::Node* node, const Connections& connections,
+                                  yaml::Complaints& complaints) {
+  ExporterConfig config;
+  const yaml::Node nothing;
+  yaml::Mapping mapping(node == nullptr ? nothing : *node, "exporter", complaints);
+  config.interval = mapping.Get<Millis>("interval", config.interval);
+  if (config.interval < kIntervalMin) {
+    mapping.Complain(PlaceOf(mapping, "interval"), "interval is less than 100ms");
+  }
+  if (const yaml::Node* docker = mapping.Child("docker")) {
+    yaml::Mapping inner(*docker, "exporter.docker", complaints);
+    config.docker = ReadConnection(inner, connections.docker).first;
+  }
+  if (const yaml::Node* host = mapping.Child("host")) {
+    config.host = ReadHostConfig(*host, complaints);
+  }
+  config.health = ReadProbeConfigs(mapping, connections, config.interval);
+  config.postgres = ReadPostgresCollectorConfigs(mapping, connections);
+  config.redis = ReadRedisCollectorConfigs(mapping, connections);
+  config.s3 = ReadS3CollectorConfigs(mapping, connections);
+  config.watch = ReadWatchConfigs(mapping);
+  config.cost = ReadCostConfig(mapping);
+  RefuseLaterKeys(mapping);
+  return config;
+}
+
+std::set<std::string> ExporterConfig::Kinds() const {
+  std::set<std::string> kinds;
+  const auto add = [&kinds](bool is_there, const char* kind) {
+    if (is_there) kinds.insert(kind);
+  };
+  add(docker.has_value(), "docker");
+  add(host.has_value(), "host");
+  add(!health.empty(), "probe");
+  add(!postgres.empty(), "postgres");
+  add(!redis.empty(), "redis");
+  add(!s3.empty(), "s3");
+  add(!watch.empty(), "watch");
+  add(cost.has_value(), "cost");
+  return kinds;
+}
+
+}  // namespace fettle::exporter

@@ -1,0 +1,40 @@
+// The `exporter:` section: what is observed. Values; defaults are the members' initialisers.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/connections.h"
+#include "common/yaml.h"
+#include "exporter/collectors/cost.h"
+#include "exporter/collectors/host.h"
+#include "exporter/collectors/postgres.h"
+#include "exporter/collectors/probe.h"
+#include "exporter/collectors/redis.h"
+#include "exporter/collectors/s3.h"
+#include "exporter/collectors/watch.h"
+
+namespace fettle::exporter {
+
+struct ExporterConfig {
+  Millis interval{15'000};
+  std::optional<std::string> docker;  // the connection whose containers are shown
+  std::optional<HostConfig> host;
+  std::vector<ProbeConfig> health;
+  std::vector<PostgresCollectorConfig> postgres;
+  std::vector<RedisCollectorConfig> redis;
+  std::vector<S3CollectorConfig> s3;
+  std::vector<WatchConfig> watch;
+  std::optional<CostConfig> cost;
+
+  // "docker", "probe", …: which shipped rule packs have something to judge.
+  std::set<std::string> Kinds() const;
+};
+
+// `node` may be null (no such section: nothing is observed).
+ExporterConfig ReadExporterConfig(const yaml::Node* node, const Connections& connections,
+                                  yaml::Complaints& complaints);
+
+}  // namespace fettle::exporter

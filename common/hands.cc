@@ -14,7 +14,16 @@ HandPool::HandPool(Options options) : options_(std::move(options)) {
   }
 }
 
-HandPool::~HandPool() {
+HandPool::~HandPool() { Close(); }
+
+void HandPool::Close() {
+  // Dropped outside the lock: whoever is told of it may ask the pool something.
+  std::deque<Work> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    dropped.swap(queue_);
+  }
   for (std::jthread& thread : threads_) thread.request_stop();
   wake_.notify_all();
   threads_.clear();
@@ -23,7 +32,7 @@ HandPool::~HandPool() {
 bool HandPool::Do(Work work) {
   {
     const std::lock_guard lock(mutex_);
-    if (queue_.size() >= options_.queue_max) return false;
+    if (closed_ || queue_.size() >= options_.queue_max) return false;
     queue_.push_back(std::move(work));
   }
   wake_.notify_one();

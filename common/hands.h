@@ -38,6 +38,9 @@ class HandPool final : public Hands {
   HandPool& operator=(const HandPool&) = delete;
 
   [[nodiscard]] bool Do(Work work) override;
+  // Finishes what has begun, drops what waits, and takes nothing more. What the work refers to may
+  // go after that; the pool itself may still be asked. One thread.
+  void Close();
   // Begun or waiting now. Any thread.
   std::size_t Busy() const;
 
@@ -49,6 +52,7 @@ class HandPool final : public Hands {
   std::condition_variable_any wake_;
   std::deque<Work> queue_;
   std::size_t running_ = 0;
+  bool closed_ = false;
   std::vector<std::jthread> threads_;
 };
 

@@ -55,5 +55,12 @@ TEST(HandPoolTest, FinishesWhatHasBegunWhenItEnds) {
   EXPECT_TRUE(finished);
 }
 
+TEST(HandPoolTest, TakesNothingOnceClosed) {
+  HandPool pool({.name = "test", .threads = 2});
+  pool.Close();
+  EXPECT_FALSE(pool.Do([] {}));
+  pool.Close();
+}
+
 }  // namespace
 }  // namespace fettle

@@ -1,0 +1,382 @@
+#include "fettle.h"
+
+#include <utility>
+
+#include "command.h"
+#include "common/docker_engine.h"
+#include "common/s3.h"
+#include "common/yaml.h"
+#include "fettle_parts.h"
+#include "rules/builtin.h"
+
+namespace fettle {
+namespace {
+
+constexpr Millis kExpireEvery{60'000};
+constexpr Millis kTrimAuditEvery{6 * 3'600'000};
+constexpr Millis kReloadTimeout{30'000};
+
+rules::RuleManager::Options RuleOptions(const FettleConfig& config, const std::string& url) {
+  return {.evaluation_interval = config.rules.evaluation_interval,
+          .external_labels = config.rules.external_labels,
+          .external_url = url};
+}
+
+std::unique_ptr<receivers::backups::Destination> OpenTarget(
+    const Fettle::Deps& deps, HttpTransport& transport, Metrics& metrics,
+    const receivers::backups::Target& target, std::stop_token stop) {
+  namespace backups = receivers::backups;
+  if (const auto* directory = std::get_if<backups::DirectoryTarget>(&target)) {
+    return backups::MakeDirectoryDestination(*directory);
+  }
+  const auto& s3 = std::get<backups::S3Target>(target);
+  return backups::MakeS3Destination(s3, std::make_unique<S3>(S3::Deps{.transport = transport,
+                                                                      .clock = deps.clock,
+                                                                      .random = deps.random,
+                                                                      .metrics = metrics,
+                                                                      .log = Log(deps.log, "s3"),
+                                                                      .stop = std::move(stop)},
+                                                             s3.connection, s3.server));
+}
+
+std::map<std::string, EngineParts> MakeEngines(const Fettle::Deps& deps, HttpTransport& transport,
+                                               Metrics& metrics, const FettleConfig& config) {
+  std::map<std::string, EngineParts> engines;
+  for (const auto& [name, connection] : config.connections.docker) {
+    // The endpoint's form was checked with the configuration.
+    auto engine = DockerEngine::Create(
+        {.http = transport, .metrics = metrics, .log = Log(deps.log, "engine")},
+        {.name = name, .endpoint = connection.endpoint});
+    if (!engine) continue;
+    EngineParts parts;
+    parts.engine = *std::move(engine);
+    parts.watch = std::make_unique<EngineWatch>(EngineWatch::Deps{.engine = *parts.engine,
+                                                                  .clock = deps.clock,
+                                                                  .metrics = metrics,
+                                                                  .log = Log(deps.log, "engine")});
+    engines.emplace(name, std::move(parts));
+  }
+  return engines;
+}
+
+receivers::Targets MakeTargets(const std::map<std::string, EngineParts>& engines,
+                               const receivers::BackupRunner& backups) {
+  receivers::Targets::Deps deps{.backups = &backups};
+  for (const auto& [name, parts] : engines) deps.engines[name] = parts.engine.get();
+  return receivers::Targets(std::move(deps));
+}
+
+Result<std::shared_ptr<const receivers::Plan>> PlanOf(const FettleConfig& config,
+                                                      HttpTransport& transport) {
+  if (!config.alertmanager) return std::shared_ptr<const receivers::Plan>();
+  return receivers::MakePlan(*config.alertmanager,
+                             {transport, "Alertmanager/0.33.1 " + VersionText()});
+}
+
+std::string UrlOf(const ServeOptions& options, const WebConfig& web) {
+  std::string url = options.external_url;
+  if (url.empty()) url = (web.tls ? "https://" : "http://") + options.listen_address;
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
+Result<WebConfig> LoadWebConfig(const std::string& path) {
+  if (path.empty()) return WebConfig{};
+  yaml::Complaints complaints;
+  // Prometheus' own file: ${NAME} means nothing in it.
+  const auto node = yaml::LoadFile(path, complaints, {.expand_environment = false});
+  WebConfig web;
+  if (node) web = ReadWebConfig(*node, complaints);
+  if (!complaints.empty()) return Fail(Cause::kInvalid, "{}", complaints.ToString());
+  return web;
+}
+
+}  // namespace
+
+std::vector<rules::GroupSpec> GroupsOf(const FettleConfig& config) {
+  std::vector<rules::GroupSpec> groups = config.rules.groups;
+  if (!config.rules.builtin) return groups;
+  std::set<std::string> kinds = config.exporter.Kinds();
+  kinds.insert("fettle");
+  if (!config.backups.empty()) kinds.insert("backup");
+  for (rules::GroupSpec& group : rules::BuiltinGroups(kinds)) groups.push_back(std::move(group));
+  return groups;
+}
+
+void Pools::Close() {
+  for (HandPool* pool : {&collect, &judge, &look, &act, &backup, &fold}) pool->Close();
+}
+
+Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened opened)
+    : deps(d),
+      options(std::move(o)),
+      config(std::move(c)),
+      web(std::move(w)),
+      external_url(UrlOf(options, web)),
+      started(deps.clock.Now().wall),
+      log(deps.log, "fettle"),
+      metrics_owner(std::move(opened.metrics)),
+      metrics(*metrics_owner),
+      store(std::move(opened.store)),
+      samples({.retention = options.storage_retention}, &metrics),
+      engine({.samples = samples, .clock = deps.clock},
+             {.lookback = options.lookback_delta,
+              .samples_max = options.query_samples_max,
+              .default_step = config.rules.evaluation_interval}),
+      rule_query(engine),
+      judge({.engine = engine, .clock = deps.clock}),
+      query_api({.engine = engine, .samples = samples, .clock = deps.clock, .metrics = metrics},
+                {}),
+      gatherer({.brain = brain,
+                .hands = pools.collect,
+                .clock = deps.clock,
+                .sink = samples,
+                .metrics = metrics,
+                .log = Log(deps.log, "gatherer")},
+               {.interval = config.exporter.interval, .instance = options.listen_address}),
+      self({.brain = brain, .started = started, .version = VersionText()}),
+      collectors(exporter::MakeCollectors({.transport = transport,
+                                           .clock = deps.clock,
+                                           .random = deps.random,
+                                           .store = *store,
+                                           .metrics = metrics,
+                                           .log = deps.log},
+                                          config.exporter)),
+      engines(MakeEngines(deps, transport, metrics, config)),
+      alerts({.brain = brain,
+              .hands = pools.fold,
+              .store = *store,
+              .clock = deps.clock,
+              .metrics = metrics,
+              .log = Log(deps.log, "alerts")},
+             {.defaults = {.webhook_max_age = config.telling.webhook_max_age}}),
+      intake({.sink = alerts,
+              .clock = deps.clock,
+              .metrics = metrics,
+              .log = Log(deps.log, "webhook")}),
+      telling({.brain = brain,
+               .store = *store,
+               .alerts = alerts,
+               .clock = deps.clock,
+               .random = deps.random,
+               .metrics = metrics,
+               .log = Log(deps.log, "tell"),
+               .make_hands =
+                   [](const std::string& name) {
+                     return std::make_unique<HandPool>(HandPool::Options{
+                         .name = name, .threads = receivers::Lanes::kHandsPerLane});
+                   }},
+              {.tell_webhook = config.telling.tell_webhook, .external_url = external_url}),
+      backups({.brain = brain,
+               .hands = pools.backup,
+               .clock = deps.clock,
+               .random = deps.random,
+               .store = *store,
+               .metrics = metrics,
+               .log = Log(deps.log, "backup"),
+               .publisher = gatherer,
+               .open =
+                   [this](const receivers::backups::Target& target, std::stop_token stop) {
+                     return OpenTarget(deps, transport, metrics, target, std::move(stop));
+                   }},
+              config.backups),
+      targets(MakeTargets(engines, backups)),
+      mender({.brain = brain,
+              .hands = pools.look,
+              .store = *store,
+              .metrics = metrics,
+              .log = Log(deps.log, "mend"),
+              .targets = targets,
+              .actions = receivers::AllActions({.brain = brain,
+                                                .hands = pools.act,
+                                                .clock = deps.clock,
+                                                .targets = targets,
+                                                .backups = &backups,
+                                                .teller = &telling,
+                                                .external_url = external_url,
+                                                .stop = ending.get_token()}),
+              .quiet = telling,
+              .judge = &judge},
+             std::make_shared<const receivers::RepairsConfig>(config.repairs),
+             {.retention = config.retention.incidents}),
+      rules({.brain = brain,
+             .hands = pools.judge,
+             .clock = deps.clock,
+             .query = rule_query,
+             .samples = samples,
+             .alerts = alerts,
+             .store = *store,
+             .metrics = metrics,
+             .log = Log(deps.log, "rules")}) {
+  WatchEngines();
+  for (const exporter::Scheduled& one : collectors) gatherer.Add(*one.collector, one.schedule);
+  gatherer.Add(self, {});
+  if (!config.backups.empty()) gatherer.Add(backups, {});
+  samples.OnEventChange(
+      [this](std::span<const rules::LabelsPtr> changed) { rules.OnEventChange(changed); });
+}
+
+void Fettle::Parts::WatchEngines() {
+  for (auto& [name, parts] : engines) {
+    if (config.exporter.docker == name) {
+      parts.collector = std::make_unique<exporter::DockerCollector>(exporter::DockerCollector::Deps{
+          .engine = *parts.engine, .watch = *parts.watch, .publisher = gatherer});
+      parts.watch->Add(*parts.collector);
+      gatherer.Add(*parts.collector, {});
+    }
+    parts.ears = std::make_unique<receivers::EngineEars>(brain, mender, name);
+    parts.watch->Add(*parts.ears);
+  }
+}
+
+// In this order: who inhibits is known before somebody acts, and half-done repairs are finished
+// before anything new begins.
+Status Fettle::Parts::Restore(const Moment& now) {
+  if (Status s = alerts.Restore(now); !s) return s;
+  if (Status s = telling.Restore(now); !s) return s;
+  auto plan = PlanOf(config, transport);
+  if (!plan) return While("reading templates", plan.error());
+  if (*plan) telling.Use(*std::move(plan), now);
+  if (Status s = backups.Start(now); !s) return s;
+  if (Status s = mender.Load(now); !s) return s;
+  alerts.Subscribe(mender, now);
+  mender.Begin(now);
+  if (Status s = rules.Restore(now); !s) return s;
+  rules.Update(RuleOptions(config, external_url), GroupsOf(config), now);
+  gatherer.Start(now);
+  Expire(now);
+  TrimAudit(now);
+  return {};
+}
+
+void Fettle::Parts::Expire(const Moment& now) {
+  brain.At(now.boot + kExpireEvery, [this](const Moment& then) { Expire(then); });
+  // One pass over all series: a hand's work. If no hand is free, the next minute will do.
+  (void)pools.collect.Do([this, wall = now.wall] { samples.Expire(wall); });
+}
+
+void Fettle::Parts::TrimAudit(const Moment& now) {
+  brain.At(now.boot + kTrimAuditEvery, [this](const Moment& then) { TrimAudit(then); });
+  const Time before = now.wall - config.retention.audit;
+  (void)pools.look.Do([this, before] {
+    if (Status trimmed = store->TrimAudit(before); !trimmed) {
+      log.Warn("the audit could not be trimmed", {{"err", trimmed.error().message}});
+    }
+  });
+}
+
+// What comes in ends first, then what is under way ends, then who decides.
+void Fettle::Parts::Stop() {
+  ready = false;
+  server.reset();
+  for (auto& [name, parts] : engines) parts.watch->Stop();
+  ending.request_stop();
+  telling.Stop();
+  backups.Stop();
+  pools.Close();
+  if (brain_thread.joinable()) {
+    // What the hands have just handed back is still decided upon and stored.
+    (void)brain.Call(Millis(1'000), [](const Moment&) { return true; });
+    brain_thread.request_stop();
+    brain_thread.join();
+  }
+}
+
+Fettle::Fettle(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Fettle::~Fettle() { parts_->Stop(); }
+
+Result<std::unique_ptr<Fettle>> Fettle::Build(Deps deps, ServeOptions options) {
+  yaml::Complaints complaints;
+  FettleConfig config = ReadFettleConfig(options.config_file, complaints);
+  if (!complaints.empty()) return Fail(Cause::kInvalid, "{}", complaints.ToString());
+  Result<WebConfig> web = LoadWebConfig(options.web_config_file);
+  if (!web) return tl::unexpected(web.error());
+  if (Status closed = receivers::CheckOpenDoor(config.repairs, options.listen_address,
+                                               web->HasAuthentication());
+      !closed) {
+    return tl::unexpected(closed.error());
+  }
+  Parts::Opened opened{.metrics = std::make_unique<Metrics>()};
+  auto store = SqliteStore::Open(
+      {.clock = deps.clock, .metrics = *opened.metrics, .log = Log(deps.log, "store")},
+      {.directory = options.storage_path});
+  if (!store) return While("opening --storage.path", store.error());
+  opened.store = *std::move(store);
+  return std::unique_ptr<Fettle>(new Fettle(std::make_unique<Parts>(
+      deps, std::move(options), std::move(config), *std::move(web), std::move(opened))));
+}
+
+Status Fettle::Start() {
+  Parts& parts = *parts_;
+  if (Status restored = parts.Restore(parts.deps.clock.Now()); !restored) return restored;
+  Result<std::unique_ptr<HttpServer>> server = HttpServer::Start(
+      {.clock = parts.deps.clock, .metrics = parts.metrics, .log = Log(parts.deps.log, "web")},
+      {.listen_address = parts.options.listen_address}, parts.web, parts.MakeRouter(*this));
+  if (!server) return While("listening on " + parts.options.listen_address, server.error());
+  parts.server = *std::move(server);
+  parts.brain_thread = std::jthread(
+      [&parts](std::stop_token stop) { parts.brain.Run(parts.deps.clock, std::move(stop)); });
+  for (auto& [name, engine] : parts.engines) engine.watch->Start();
+  parts.ready = true;
+  parts.log.Info("ready", {{"address", parts.server->address()}});
+  return {};
+}
+
+std::string Fettle::address() const { return parts_->server->address(); }
+
+void Fettle::Wait() {
+  std::unique_lock lock(parts_->end_mutex);
+  parts_->end_changed.wait(lock, [this] { return parts_->quitting; });
+}
+
+void Fettle::Quit() {
+  const std::lock_guard lock(parts_->end_mutex);
+  parts_->quitting = true;
+  parts_->end_changed.notify_all();
+}
+
+Status Fettle::Reload() {
+  Parts& parts = *parts_;
+  const std::lock_guard lock(parts.reload_mutex);
+  prometheus::Gauge& successful = parts.metrics.Gauge(
+      "fettle_config_last_reload_successful", "1 if the last load of the configuration succeeded.");
+  const auto refuse = [&](std::string why) -> Status {
+    successful.Set(0);
+    parts.log.Error("the configuration was not reloaded; the old one stays", {{"err", why}});
+    return Fail(Cause::kInvalid, "{}", why);
+  };
+  yaml::Complaints complaints;
+  FettleConfig next = ReadFettleConfig(parts.options.config_file, complaints);
+  if (!complaints.empty()) return refuse(complaints.ToString());
+  if (next.fixed_text != parts.config.fixed_text) {
+    return refuse(
+        "connections, exporter, store, receivers.webhook or receivers.backups changed: "
+        "that needs a restart");
+  }
+  if (Status closed = receivers::CheckOpenDoor(next.repairs, parts.options.listen_address,
+                                               parts.web.HasAuthentication());
+      !closed) {
+    return refuse(closed.error().message);
+  }
+  auto plan = PlanOf(next, parts.transport);
+  if (!plan) return refuse(plan.error().message);
+  const auto repairs = std::make_shared<const receivers::RepairsConfig>(next.repairs);
+  const Result<bool> done = parts.brain.Call(kReloadTimeout, [&](const Moment& now) {
+    if (*plan) parts.telling.Use(*plan, now);
+    parts.mender.Reconfigure(repairs, now);
+    parts.rules.Update(RuleOptions(next, parts.external_url), GroupsOf(next), now);
+    parts.config = std::move(next);
+    return true;
+  });
+  if (!done) return refuse(done.error().message);
+  successful.Set(1);
+  parts.metrics
+      .Gauge("fettle_config_last_reload_success_timestamp_seconds",
+             "When the configuration in force was loaded.")
+      .Set(ToSeconds(parts.deps.clock.Now().wall));
+  parts.log.Info("the configuration was reloaded");
+  return {};
+}
+
+}  // namespace fettle

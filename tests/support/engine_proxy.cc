@@ -77,10 +77,9 @@ void EngineProxy::Accept() {
     UniqueFd client(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!client) return;
     const std::lock_guard lock(mutex_);
-    threads_.emplace_back(
-        [this, shared = std::make_shared<UniqueFd>(std::move(client))]() mutable {
-          Pass(std::move(*shared));
-        });
+    threads_.emplace_back([this, shared = std::make_shared<UniqueFd>(std::move(client))]() mutable {
+      Pass(std::move(*shared));
+    });
   }
 }
 

@@ -7,7 +7,7 @@
 #include "common/s3.h"
 #include "common/yaml.h"
 #include "fettle_parts.h"
-#include "rules/builtin.h"
+#include "rules/builtin_rules.h"
 
 namespace fettle {
 namespace {
@@ -97,8 +97,7 @@ std::vector<rules::GroupSpec> GroupsOf(const FettleConfig& config) {
   std::vector<rules::GroupSpec> groups = config.rules.groups;
   if (!config.rules.builtin) return groups;
   std::set<std::string> kinds = config.exporter.Kinds();
-  kinds.insert("fettle");
-  if (!config.backups.empty()) kinds.insert("backup");
+  if (!config.backups.empty()) kinds.insert("backups");
   for (rules::GroupSpec& group : rules::BuiltinGroups(kinds)) groups.push_back(std::move(group));
   return groups;
 }

@@ -51,7 +51,7 @@ std::set<std::string> ExporterConfig::Kinds() const {
   };
   add(docker.has_value(), "docker");
   add(host.has_value(), "host");
-  add(!health.empty(), "probe");
+  add(!health.empty(), "health");
   add(!postgres.empty(), "postgres");
   add(!redis.empty(), "redis");
   add(!s3.empty(), "s3");

@@ -29,7 +29,7 @@ struct ExporterConfig {
   std::vector<WatchConfig> watch;
   std::optional<CostConfig> cost;
 
-  // "docker", "probe", …: which shipped rule packs have something to judge.
+  // "docker", "health", …: which shipped rule packs have something to judge.
   std::set<std::string> Kinds() const;
 };
 

@@ -36,7 +36,7 @@ cost: {s3_prices: {region: eu-central-1}}
   EXPECT_EQ(config.interval, Millis(5'000));
   EXPECT_EQ(config.docker, "local");
   EXPECT_EQ(config.health.at(0).interval, Millis(5'000));
-  EXPECT_EQ(config.Kinds(), (std::set<std::string>{"cost", "docker", "host", "postgres", "probe",
+  EXPECT_EQ(config.Kinds(), (std::set<std::string>{"cost", "docker", "health", "host", "postgres",
                                                    "redis", "s3", "watch"}));
 }
 

@@ -1,0 +1,246 @@
+// Looking at the world and deciding upon it: the part of the mender that asks the guards.
+#include <algorithm>
+#include <utility>
+
+#include "receivers/mender.h"
+#include "receivers/mender_live.h"
+
+namespace fettle::receivers {
+namespace {
+
+// Denials that a person lifts, who wakes the incident up then.
+bool LiftedByAPerson(std::string_view reason) {
+  return reason == kReasonMode || reason == "held" || reason == "approval";
+}
+
+}  // namespace
+
+bool Mender::Look(Live& live, std::function<void(Live&, const Seen&, const Moment&)> then) {
+  const std::string id = live.incident.id;
+  const bool taken = deps_.hands.Do(
+      [this, id, then, subject = live.subject, kill_switch = config_->guards.kill_switch_file] {
+        Seen seen;
+        seen.kill_switch = KillSwitchIsOn(kill_switch);
+        Result<std::vector<Container>> containers = deps_.targets.Resolve(subject);
+        if (containers) {
+          seen.containers = *std::move(containers);
+        } else {
+          seen.error = containers.error().message;
+        }
+        deps_.brain.Finish([this, id, then, seen = std::move(seen)](const Moment& later) {
+          Live* looked = FindLive(id);
+          if (looked == nullptr) return;
+          looked->looking = false;
+          looked->container_ids.clear();
+          for (const Container& c : seen.containers) looked->container_ids.insert(c.id);
+          then(*looked, seen, later);
+          Free(id, later);
+        });
+      });
+  live.looking = taken;
+  return taken;
+}
+
+std::vector<Container> Mender::Candidates(Live& live, const std::vector<Container>& containers,
+                                          bool* rolling) const {
+  const Incident& incident = live.incident;
+  const std::vector<Container> narrowed = Narrow(containers, incident);
+  std::set<std::string> treated;
+  for (const Attempt& attempt : live.attempts) {
+    const bool acted = attempt.state != AttemptState::kCancelled &&
+                       attempt.state != AttemptState::kGone && !attempt.instance.empty();
+    if (acted && attempt.pass == incident.pass) treated.insert(attempt.instance);
+  }
+  if (treated.empty()) *rolling = std::none_of(narrowed.begin(), narrowed.end(), LooksSick);
+  std::vector<Container> candidates;
+  for (const Container& container : narrowed) {
+    if (treated.contains(container.name)) continue;
+    if (*rolling || LooksSick(container)) candidates.push_back(container);
+  }
+  return candidates;
+}
+
+Facts Mender::GatherFacts(const Live& live, const Seen& seen, const RungSpec& rung,
+                          const Container* chosen, const Moment& now) const {
+  const Action& action = *deps_.actions.at(std::string(KindOf(rung.action)));
+  Facts facts{.now = now,
+              .config = *live.config,
+              .repair = *live.repair,
+              .rung = rung,
+              .incident = live.incident,
+              .subject = live.subject,
+              .action = action.traits(),
+              .history = history_,
+              .containers = seen.containers};
+  facts.chosen = chosen;
+  facts.mode = ModeOf(live);
+  facts.kill_switch = seen.kill_switch;
+  facts.look_error = seen.error;
+  facts.calls_under_way = calls_under_way_;
+  if (boot_hold_until_) {
+    facts.boot_hold = std::chrono::ceil<Millis>(*boot_hold_until_ - now.boot);
+  }
+  std::vector<std::string> intervals = live.config->guards.mute_time_intervals;
+  const std::vector<std::string>& own = live.repair->guards.mute_time_intervals;
+  intervals.insert(intervals.end(), own.begin(), own.end());
+  for (const std::string& interval : intervals) {
+    if (deps_.quiet.InTimeInterval(interval, now)) facts.maintenance = interval;
+  }
+  for (const Trigger& trigger : live.incident.triggers) {
+    if (trigger.resolved) continue;
+    facts.quiet = deps_.quiet.Why(trigger.labels, now);
+    if (!facts.quiet) break;
+  }
+  if (chosen != nullptr) {
+    facts.intent = intent_.Why(*chosen, LeftDownByUs(live, *chosen), now);
+    facts.busy_with = BusyWith(live, *chosen);
+    facts.ours_is_running = StartedByUs(live, *chosen);
+  }
+  return facts;
+}
+
+void Mender::Decide(Live& live, const Seen& seen, const Moment& now) {
+  Incident& incident = live.incident;
+  if (!incident.HasLiveTrigger() || live.repair == nullptr) {
+    if (live.repair == nullptr) {
+      Close(live, "removed", now);
+    } else {
+      Wake(live, now);
+    }
+    return;
+  }
+  const RungSpec* rung = RungOf(live);
+  if (rung == nullptr) {
+    Escalate(live, "ladder_exhausted", incident.sentence, now);
+    return;
+  }
+  const ActionTraits& traits = deps_.actions.at(std::string(KindOf(rung->action)))->traits();
+  std::vector<Container> candidates;
+  if (traits.on_container) {
+    candidates = Candidates(live, seen.containers, &incident.pass_is_rolling);
+  }
+  const Container* chosen = nullptr;
+  std::optional<Denial> denial;
+  if (candidates.empty()) denial = FirstDenial(GatherFacts(live, seen, *rung, nullptr, now));
+  for (const Container& candidate : candidates) {
+    std::optional<Denial> against = FirstDenial(GatherFacts(live, seen, *rung, &candidate, now));
+    if (!against) {
+      chosen = &candidate;
+      denial.reset();
+      break;
+    }
+    if (!denial) denial = std::move(against);
+  }
+  if (!denial) {
+    live.no_target_since.reset();
+    if (incident.attempts >= static_cast<int>(Incident::kAttemptsMax) && traits.counted) {
+      Escalate(live, kReasonAttempts, "it has been tried too often", now);
+    } else {
+      BeginAttempt(live, *rung, chosen, now);
+    }
+    return;
+  }
+  if (denial->reason != kReasonNoTarget) live.no_target_since.reset();
+  if (denial->reason == kReasonAttempts) {
+    Escalate(live, kReasonAttempts, denial->sentence, now);
+  } else if (denial->reason == kReasonNoTarget) {
+    // A label that nothing carries is nobody's incident, however many alerts claim it.
+    if (!live.stored() && !live.subject.containers->label.empty()) {
+      metrics_.Decided(incident.repair, "hold", kReasonNoTarget);
+      Drop(live);
+      return;
+    }
+    if (!live.no_target_since) live.no_target_since = now.boot;
+    if (now.boot - *live.no_target_since >= kNoTargetPatience) {
+      Escalate(live, kReasonNoTarget, denial->sentence, now);
+    } else {
+      Suppress(live, *denial, "hold", now);
+    }
+  } else if (denial->reason == kReasonMode && ModeOf(live) == Mode::kObserve) {
+    Facts facts =
+        GatherFacts(live, seen, *rung, candidates.empty() ? nullptr : &candidates.front(), now);
+    facts.mode = Mode::kAuto;
+    const std::optional<Denial> otherwise = FirstDenial(facts);
+    const std::string& object = candidates.empty() ? incident.target : candidates.front().name;
+    denial->sentence +=
+        otherwise ? fmt::format("; otherwise {}: {}", otherwise->reason, otherwise->sentence)
+                  : fmt::format("; otherwise {} of {}", traits.kind, object);
+    Suppress(live, *denial, "observe", now);
+  } else {
+    Suppress(live, *denial, "hold", now);
+  }
+}
+
+void Mender::Suppress(Live& live, const Denial& denial, std::string_view decision,
+                      const Moment& now) {
+  Incident& incident = live.incident;
+  const bool news =
+      incident.state != IncidentState::kSuppressed || incident.reason != denial.reason;
+  const Millis fallback = LiftedByAPerson(denial.reason) ? kRecheckPerson : kRecheck;
+  const Millis again = std::min(denial.again.value_or(fallback), kRecheckPerson);
+  incident.state = IncidentState::kSuppressed;
+  incident.reason = denial.reason;
+  incident.sentence = denial.sentence;
+  if (!news) {
+    WakeAt(live, now.boot + again, now);
+    return;
+  }
+  incident.Note(now.wall, fmt::format("{}: {}: {}", decision, denial.reason, denial.sentence));
+  metrics_.Decided(incident.repair, decision, denial.reason);
+  deps_.log.Info("repair held", {{"incident", incident.id},
+                                 {"repair", incident.repair},
+                                 {"target", incident.target},
+                                 {"reason", denial.reason},
+                                 {"sentence", denial.sentence}});
+  const auto wait = [this, again](Live& waiting, const Moment& then) {
+    WakeAt(waiting, then.boot + again, then);
+  };
+  Commit(live, {},
+         {Audit("decision", live,
+                {{"decision", std::string(decision)},
+                 {"reason", std::string(denial.reason)},
+                 {"sentence", denial.sentence}})},
+         Must::kNo, wait, wait);
+}
+
+void Mender::Escalate(Live& live, std::string_view reason, std::string sentence,
+                      const Moment& now) {
+  Incident& incident = live.incident;
+  const std::size_t rung = live.repair == nullptr ? 0 : live.repair->EscalationRung();
+  const bool can_tell = live.repair != nullptr && rung < live.repair->rungs.size() &&
+                        incident.rung < static_cast<int>(rung);
+  NoteEscalation(live, reason, std::move(sentence), now.wall);
+  if (can_tell) {
+    incident.rung = static_cast<int>(rung);
+    incident.rung_passes = 0;
+    ++incident.pass;
+    incident.state = IncidentState::kEligible;
+    Wake(live, now);
+    return;
+  }
+  incident.state = IncidentState::kEscalated;
+  incident.reason = incident.escalation;
+  incident.sentence = incident.escalation_sentence;
+  const auto go_on = [this](Live& escalated, const Moment& then) { Wake(escalated, then); };
+  Commit(live, {},
+         {Audit("escalated", live,
+                {{"reason", incident.escalation}, {"sentence", incident.escalation_sentence}})},
+         Must::kYes, go_on, go_on);
+}
+
+void Mender::NoteEscalation(Live& live, std::string_view reason, std::string sentence, Time at) {
+  Incident& incident = live.incident;
+  if (!incident.escalation.empty()) return;
+  incident.escalation = reason;
+  incident.escalation_sentence = std::move(sentence);
+  metrics_.Escalated(incident.repair, reason);
+  incident.Note(at, fmt::format("left to a person: {}: {}", incident.escalation,
+                                incident.escalation_sentence));
+  deps_.log.Warn("repair left to a person", {{"incident", incident.id},
+                                             {"repair", incident.repair},
+                                             {"target", incident.target},
+                                             {"reason", incident.escalation},
+                                             {"sentence", incident.escalation_sentence}});
+}
+
+}  // namespace fettle::receivers

@@ -112,6 +112,7 @@ Result<Millis> ParseDuration(std::string_view text) {
   if (text == "0") return Millis(0);
   Cursor cursor(text);
   std::int64_t sum = 0;
+  bool in_range = true;
   std::size_t next = 0;  // units come largest first, each once
   while (!cursor.AtEnd()) {
     const std::string_view digits = cursor.TakeDigits();
@@ -120,11 +121,10 @@ Result<Millis> ParseDuration(std::string_view text) {
     if (digits.empty() || next == kUnits.size()) {
       return Fail(Cause::kInvalid, "not a valid duration string: \"{}\"", text);
     }
-    if (!AddUnits(digits, kUnits[next].millis, sum)) {
-      return Fail(Cause::kInvalid, "duration out of range: \"{}\"", text);
-    }
+    in_range = AddUnits(digits, kUnits[next].millis, sum) && in_range;
     ++next;
   }
+  if (!in_range) return Fail(Cause::kInvalid, "duration out of range: \"{}\"", text);
   return Millis(sum);
 }
 

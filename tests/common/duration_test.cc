@@ -41,7 +41,7 @@ TEST(DurationTest, RefusesWhatPrometheusRefuses) {
   EXPECT_EQ(Read(""), "empty duration string");
   for (const std::string text :
        {"1",  "-1w", "1.5d",  "1d1w", "1h1h",     "1s1m", "d",  " 1s", "1s ", "1 s",
-        "1H", "1us", "1ms1s", "00",   "200y200y", "1d\n", "s1", "1hm", "+5m", "1msx"}) {
+        "1H", "1us", "1ms1s", "00",   "200y200y", "365y1s1m", "1d\n", "s1", "1hm", "+5m", "1msx"}) {
     EXPECT_EQ(Read(text), "not a valid duration string: \"" + text + "\"");
   }
   for (const std::string text :

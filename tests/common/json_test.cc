@@ -239,6 +239,25 @@ TEST(JsonTest, ReadsTextThatEndsAtAPageWithoutPadding) {
   }
 }
 
+TEST(JsonTest, HoldsItsLimitsForShortAndLongTextsInAnyOrder) {
+  // Up to 64 KiB a thread keeps its parser; what it read before must not show.
+  for (const int spaces : {0, 65'000, 65'536, 70'000, 1'000'000, 10}) {
+    const std::string padding(static_cast<std::size_t>(spaces), ' ');
+    EXPECT_EQ(Read(padding + Nested(Json::kDepthMax)), Nested(Json::kDepthMax));
+    EXPECT_EQ(Read(padding + Nested(Json::kDepthMax + 1)),
+              "! bad JSON: nested deeper than 64 levels");
+    EXPECT_EQ(Read(padding + "[1"),
+              "! bad JSON: a comma, colon, quote or bracket is missing or too many");
+  }
+}
+
+TEST(JsonTest, DocumentsReadBeforeStayWhole) {
+  const Json first = Parsed(R"({"a":"first"})");
+  const Json second = Parsed(R"({"a":"second one"})");
+  EXPECT_EQ(first["a"].String(), "first");
+  EXPECT_EQ(second["a"].String(), "second one");
+}
+
 TEST(JsonTest, CountsMembersBeyondWhatTheTapeCounts) {
   // The tape's count saturates at 2^24 - 1; ours must not use it.
   std::string text = "[";

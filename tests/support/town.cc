@@ -73,7 +73,8 @@ void Town::Reload(const std::string& config) {
 void Town::Settle() {
   do {
     brain_->RunUntil(clock_.Now());
-  } while (hands_.WorkOne(pick ? pick() : 0));
+    // A dead process tells nobody.
+  } while (!store_.Crashed() && hands_.WorkOne(pick ? pick() : 0));
 }
 
 void Town::Pass(Micros duration) {

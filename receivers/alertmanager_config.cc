@@ -28,7 +28,10 @@ void AddMap(Mapping& m, std::string_view key, Matcher::Type type, Matchers& matc
       m.Complain(value.place, fmt::format("{}.{} must be a word", key, name.text));
       return;
     }
-    Result<Matcher> matcher = Matcher::Make(type, name.text, value.text);
+    // Anchored once more, because Alertmanager's route keys show match_re so.
+    const bool regexp = type == Matcher::Type::kRegexp;
+    const std::string pattern = regexp ? "^(?:" + value.text + ")$" : value.text;
+    Result<Matcher> matcher = Matcher::Make(type, name.text, pattern);
     if (matcher) {
       matchers.push_back(*std::move(matcher));
     } else {

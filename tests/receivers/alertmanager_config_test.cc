@@ -81,7 +81,7 @@ time_intervals:
   EXPECT_THAT(config.templates, ElementsAre("/etc/templates/*.tmpl", "/abs/*.tmpl"));
   const RouteConfig& child = config.route.routes.at(0);
   EXPECT_EQ(MatchersToString(child.matchers),
-            R"({host=~"db.*",sev=~"a|b",team="db",x!="y",zone="eu"})");
+            R"({host=~"^(?:db.*)$",sev=~"a|b",team="db",x!="y",zone="eu"})");
   EXPECT_TRUE(child.group_by_all);
   EXPECT_FALSE(child.group_by.has_value());
   EXPECT_TRUE(child.continues);
@@ -105,7 +105,7 @@ time_intervals:
 
   ASSERT_THAT(config.inhibit_rules, SizeIs(3));
   EXPECT_EQ(config.inhibit_rules[0].name, "host");
-  EXPECT_EQ(MatchersToString(config.inhibit_rules[0].target), R"({sev=~"warn.*"})");
+  EXPECT_EQ(MatchersToString(config.inhibit_rules[0].target), R"({sev=~"^(?:warn.*)$"})");
   EXPECT_THAT(config.inhibit_rules[0].equal, ElementsAre("host"));
   EXPECT_THAT(config.inhibit_rules[2].source, IsEmpty());
   EXPECT_EQ(config.time_intervals.at("nights").at(0).location, "Europe/Berlin");

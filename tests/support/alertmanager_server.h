@@ -1,0 +1,29 @@
+// A real Alertmanager, made for the tests: Debian's, or the one FETTLE_ALERTMANAGER names.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tests/support/child.h"
+#include "tests/support/temp_dir.h"
+
+namespace fettle {
+
+class AlertmanagerServer {
+ public:
+  // `config` is alertmanager.yml.
+  static std::unique_ptr<AlertmanagerServer> Start(const std::string& config);
+
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  // The body of POST /api/v2/alerts; ends the test program unless it is accepted.
+  void Post(const std::string& alerts) const;
+  Child& child() { return *child_; }
+
+ private:
+  AlertmanagerServer() = default;
+  TempDir dir_;
+  int port_ = 0;
+  std::unique_ptr<Child> child_;
+};
+
+}  // namespace fettle

@@ -76,6 +76,12 @@ void SortByLabels(Matrix& matrix) {
 
 Engine::Engine(Deps deps, EngineOptions options) : deps_(deps), options_(options) {}
 
+Engine Engine::WithLookback(Millis lookback) const {
+  EngineOptions options = options_;
+  options.lookback = lookback;
+  return {deps_, options};
+}
+
 Result<Answer> Engine::Instant(const Expr& expr, Time at, BootTime deadline) const {
   const std::int64_t now = ToMillis(at);
   Evaluation evaluation(deps_.samples, deps_.clock, options_,

@@ -45,6 +45,9 @@ class Engine {
   Result<Answer> Range(const Expr& expr, Time start, Time end, Millis step,
                        BootTime deadline) const;
 
+  // The same engine, looking further or less far back for an instant selector's sample.
+  Engine WithLookback(Millis lookback) const;
+
   const EngineOptions& options() const { return options_; }
   const Clock& clock() const { return deps_.clock; }
 

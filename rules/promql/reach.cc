@@ -1,6 +1,8 @@
 #include "rules/promql/reach.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "rules/promql/statistics.h"
 
@@ -69,7 +71,9 @@ Result<Reach> ReachOf(const When& when, const Evaluation::Query& query) {
   const Result<std::int64_t> offset = LengthOf(when.offset, when.offset_expr, query, true);
   if (!offset) return tl::unexpected(offset.error());
   Reach reach{.offset = *offset};
-  if (when.timestamp) reach.pinned = *when.timestamp;
+  // Nothing is stored out there, and no arithmetic on it overflows.
+  constexpr std::int64_t kFarAway = std::numeric_limits<std::int64_t>::max() / 4;
+  if (when.timestamp) reach.pinned = std::clamp(*when.timestamp, -kFarAway, kFarAway);
   if (when.edge == When::Edge::kStart) reach.pinned = query.start;
   if (when.edge == When::Edge::kEnd) reach.pinned = query.end;
   return reach;

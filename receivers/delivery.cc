@@ -35,6 +35,9 @@ prometheus::Counter& Delivery::Count(const char* name, const char* help, const c
 }
 
 void Delivery::Try(const Moment& now) {
+  if (deps_.stop.stop_requested()) {
+    return End(Outcome::Failed({"the configuration was replaced"}, false), now);
+  }
   ++tries_;
   started_ = now.boot;
   struct Result {

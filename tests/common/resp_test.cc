@@ -65,7 +65,8 @@ TEST(RespTest, ReadsEveryKindOfReply) {
   };
   for (const auto& [text, expected] : table) {
     EXPECT_EQ(Read(text), expected);
-    for (const std::size_t piece : {1, 2, 3, 7}) EXPECT_EQ(Read(text, piece), expected) << piece;
+    for (const std::size_t piece : {1U, 2U, 3U, 7U})
+      EXPECT_EQ(Read(text, piece), expected) << piece;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "rules/promql/printer.h"
 
 namespace fettle::rules {
 namespace {
@@ -54,7 +55,7 @@ RuleWorld RuleWorld::Make(std::string external_url, Labels external_labels) {
 AlertingRule::AlertingRule(const RuleSpec& spec, const RuleWorld& world)
     : world_(world),
       name_(spec.name),
-      expression_(spec.expr),
+      expression_(promql::Print(*spec.tree)),
       hold_(spec.hold),
       keep_firing_for_(spec.keep_firing_for),
       labels_(ParseTexts(spec.name, spec.labels, world.functions)),

@@ -86,7 +86,6 @@ class AlertingRule {
   void Restore(ActiveAlert alert);
   const std::map<std::uint64_t, ActiveAlert>& active() const { return active_; }
   AlertState state() const;  // the highest of its alerts'
-  const std::string& expression() const { return expression_; }
 
  private:
   std::set<std::uint64_t> TakeIn(std::map<std::uint64_t, Candidate*>& present, Time at);

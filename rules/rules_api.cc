@@ -14,6 +14,7 @@
 #include "common/json.h"
 #include "common/matcher.h"
 #include "rules/promql/parser.h"
+#include "rules/promql/printer.h"
 
 namespace fettle::rules {
 namespace {
@@ -182,7 +183,7 @@ void WriteAlerting(JsonWriter& json, const RuleView& rule, bool exclude_alerts) 
   const bool known = rule.status.health != RuleHealth::kUnknown || !rule.alerts.empty();
   json.Field("state", known ? ToString(rule.state) : "unknown")
       .Field("name", rule.spec.name)
-      .Field("query", rule.spec.expr)
+      .Field("query", promql::Print(*rule.spec.tree))
       .Field("duration", ToSeconds(rule.spec.hold))
       .Field("keepFiringFor", ToSeconds(rule.spec.keep_firing_for));
   WriteTexts(json, "labels", rule.spec.labels);
@@ -197,7 +198,7 @@ void WriteAlerting(JsonWriter& json, const RuleView& rule, bool exclude_alerts) 
 }
 
 void WriteRecording(JsonWriter& json, const RuleView& rule) {
-  json.Field("name", rule.spec.name).Field("query", rule.spec.expr);
+  json.Field("name", rule.spec.name).Field("query", promql::Print(*rule.spec.tree));
   if (!rule.spec.labels.empty()) WriteTexts(json, "labels", rule.spec.labels);
   WriteStatus(json, rule.status);
   json.Field("type", "recording");
@@ -231,10 +232,9 @@ std::string TokenOf(const GroupView& group) {
 
 }  // namespace
 
-HttpResponse RulesApi::Rules(const HttpRequest& request) const {
+HttpResponse ServeRules(const std::vector<GroupView>& groups, const HttpRequest& request) {
   const Result<Filter> filter = ReadFilter(request);
   if (!filter) return BadData(filter.error());
-  const std::vector<GroupView> groups = source_();
   JsonWriter data;
   data.BeginObject().Key("groups").BeginArray();
   std::string next_token;
@@ -267,10 +267,10 @@ HttpResponse RulesApi::Rules(const HttpRequest& request) const {
   return Success(std::move(data));
 }
 
-HttpResponse RulesApi::Alerts(const HttpRequest&) const {
+HttpResponse ServeAlerts(const std::vector<GroupView>& groups, const HttpRequest&) {
   JsonWriter data;
   data.BeginObject().Key("alerts").BeginArray();
-  for (const GroupView& group : source_()) {
+  for (const GroupView& group : groups) {
     for (const RuleView& rule : group.rules) {
       for (const ActiveAlert& alert : rule.alerts) WriteAlert(data, alert);
     }

@@ -22,7 +22,8 @@ promql::Element Element(Labels labels, double value = 1) {
 RuleSpec Spec(Millis hold = 0s, Millis keep_firing_for = 0s) {
   RuleSpec spec;
   spec.name = "Down";
-  spec.expr = "up == 0";
+  spec.expr = "up==0";
+  spec.tree = promql::Parse(spec.expr).value();
   spec.hold = hold;
   spec.keep_firing_for = keep_firing_for;
   return spec;

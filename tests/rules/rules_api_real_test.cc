@@ -71,7 +71,6 @@ class RulesApiRealTest : public testing::Test, protected RuleTown {
   int port_ = 0;
   std::unique_ptr<Child> prometheus_;
   HttpClient client_;
-  const RulesApi api_{[this] { return manager().View(); }};
 };
 
 TEST_F(RulesApiRealTest, AnswersAsPrometheusDoes) {
@@ -80,7 +79,8 @@ TEST_F(RulesApiRealTest, AnswersAsPrometheusDoes) {
   })) << prometheus_->Log();
   // Field by field, whatever their order.
   const Result<Json> theirs = Json::Parse(AskPrometheus("/api/v1/rules"));
-  const Result<Json> ours = Json::Parse(WithoutTimes(api_.Rules({.url = "/api/v1/rules"}).body));
+  const Result<Json> ours =
+      Json::Parse(WithoutTimes(ServeRules(manager(), {.url = "/api/v1/rules"}).body));
   ASSERT_TRUE(theirs && ours);
   const Json their_group = (*theirs)["data"]["groups"].Items().at(0);
   const Json our_group = (*ours)["data"]["groups"].Items().at(0);
@@ -96,7 +96,7 @@ TEST_F(RulesApiRealTest, AnswersAsPrometheusDoes) {
       EXPECT_EQ(our_rules[i][key].Dump(), value.Dump()) << i << " " << key;
     }
   }
-  EXPECT_EQ(WithoutTimes(api_.Alerts({}).body), AskPrometheus("/api/v1/alerts"));
+  EXPECT_EQ(WithoutTimes(ServeAlerts(manager(), {}).body), AskPrometheus("/api/v1/alerts"));
 }
 
 }  // namespace

@@ -15,12 +15,20 @@ namespace {
 using namespace std::chrono_literals;
 using Names = std::vector<std::string>;
 
+RuleSpec Spec(RuleSpec::Kind kind, std::string name, const std::string& expr) {
+  RuleSpec spec;
+  spec.kind = kind;
+  spec.name = std::move(name);
+  spec.expr = expr;
+  spec.tree = promql::Parse(expr).value();
+  return spec;
+}
+
 // Two files: a.yml with the groups "one" and "two", b.yml with the group "one".
 std::vector<GroupView> World() {
   const Time now = *ParseRfc3339("2026-01-01T00:00:05.120Z");
   RuleView down;
-  down.spec.name = "Down";
-  down.spec.expr = "up == 0";
+  down.spec = Spec(RuleSpec::Kind::kAlerting, "Down", "up==0");
   down.spec.hold = 90s;
   down.spec.keep_firing_for = 5min;
   down.spec.labels = {{"severity", "page"}};
@@ -37,14 +45,11 @@ std::vector<GroupView> World() {
   down.alerts = {alert};
 
   RuleView sum;
-  sum.spec.kind = RuleSpec::Kind::kRecording;
-  sum.spec.name = "job:up:sum";
-  sum.spec.expr = "sum by (job) (up) + 0";
+  sum.spec = Spec(RuleSpec::Kind::kRecording, "job:up:sum", "sum by (job) (up) + 0");
   sum.status = {.health = RuleHealth::kErr, .last_error = "it timed out", .last_evaluation = now};
 
   RuleView fresh;
-  fresh.spec.name = "Fresh";
-  fresh.spec.expr = "vector(1)";
+  fresh.spec = Spec(RuleSpec::Kind::kAlerting, "Fresh", "vector(1)");
 
   return {{.file = "a.yml",
            .name = "one",
@@ -63,7 +68,7 @@ class RulesApiTest : public testing::Test {
   HttpResponse Get(const std::string& query = "") const {
     HttpRequest request;
     request.url = "/api/v1/rules" + query;
-    return api_.Rules(request);
+    return ServeRules(World(), request);
   }
   // "file:group" of each group in the answer.
   static Names Groups(const HttpResponse& response) {
@@ -89,8 +94,6 @@ class RulesApiTest : public testing::Test {
     EXPECT_EQ((*json)["errorType"].StringOr(""), "bad_data");
     return (*json)["error"].StringOr("");
   }
-
-  const RulesApi api_{World};
 };
 
 TEST_F(RulesApiTest, ShowsGroupsInPrometheusShape) {
@@ -178,14 +181,14 @@ TEST_F(RulesApiTest, RefusesWrongParameters) {
 }
 
 TEST_F(RulesApiTest, ListsAlerts) {
-  EXPECT_EQ(api_.Alerts({}).body,
+  EXPECT_EQ(ServeAlerts(World(), {}).body,
             R"({"status":"success","data":{"alerts":[)"
             R"({"labels":{"alertname":"Down","job":"api","severity":"page"},)"
             R"("annotations":{"summary":"api <down>"},"state":"firing",)"
             R"("activeAt":"2025-12-31T23:58:05.12Z","keepFiringSince":"2026-01-01T00:00:05Z",)"
             R"("value":"0e+00"}]}})");
-  const RulesApi none([] { return std::vector<GroupView>{}; });
-  EXPECT_EQ(none.Alerts({}).body, R"({"status":"success","data":{"alerts":[]}})");
+  EXPECT_EQ(ServeAlerts(std::vector<GroupView>{}, {}).body,
+            R"({"status":"success","data":{"alerts":[]}})");
 }
 
 TEST_F(RulesApiTest, WritesValuesAsGoDoes) {
@@ -199,12 +202,10 @@ TEST_F(RulesApiTest, WritesValuesAsGoDoes) {
       {-std::numeric_limits<double>::infinity(), "-Inf"},
       {std::numeric_limits<double>::quiet_NaN(), "NaN"}};
   for (const auto& [value, text] : cases) {
-    const RulesApi api([v = value] {
-      std::vector<GroupView> world = World();
-      world[0].rules[0].alerts[0].value = v;
-      return world;
-    });
-    EXPECT_NE(api.Alerts({}).body.find("\"value\":\"" + text + "\""), std::string::npos) << text;
+    std::vector<GroupView> world = World();
+    world[0].rules[0].alerts[0].value = value;
+    EXPECT_NE(ServeAlerts(world, {}).body.find("\"value\":\"" + text + "\""), std::string::npos)
+        << text;
   }
 }
 

@@ -198,6 +198,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened
               .judge = &judge},
              std::make_shared<const receivers::RepairsConfig>(config.repairs),
              {.retention = config.retention.incidents}),
+      incidents_api({.brain = brain, .mender = mender}),
       rules({.brain = brain,
              .hands = pools.judge,
              .clock = deps.clock,

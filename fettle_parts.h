@@ -29,6 +29,7 @@
 #include "receivers/alerts.h"
 #include "receivers/backups/backups.h"
 #include "receivers/engine_ears.h"
+#include "receivers/incidents_api.h"
 #include "receivers/intake.h"
 #include "receivers/mender.h"
 #include "receivers/targets.h"
@@ -105,6 +106,7 @@ struct Fettle::Parts {
   receivers::backups::Backups backups;
   receivers::Targets targets;
   receivers::Mender mender;
+  receivers::IncidentsApi incidents_api;
 
   // Judges what was observed, and posts to those who act.
   rules::RuleManager rules;

@@ -130,7 +130,7 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
   router.Add("POST", "/webhook", Role::kWebhook,
              [this](const HttpRequest& request) { return intake.Handle(request); });
   query_api.AddRoutes(router);
-  receivers::IncidentsApi::AddRoutes(router, brain, mender);
+  incidents_api.AddRoutes(router);
   router.Add("GET", "/api/v1/rules", Role::kRead,
              [this](const HttpRequest& request) { return rules::ServeRules(rules, request); });
   router.Add("GET", "/api/v1/alerts", Role::kRead,

@@ -79,10 +79,12 @@ receivers:
                              "\",state=\"running\"}") == 1;
     })) << program_->Log();
   }
-  // The state of the newest incident, or "".
+  // How the newest incident ended ("repaired"), or the state it is in, or "".
   std::string Incident() {
     const std::vector<Json> incidents = program_->Incidents();
-    return incidents.empty() ? "" : incidents.front()["state"].StringOr("");
+    if (incidents.empty()) return "";
+    const std::string outcome = incidents.front()["outcome"].StringOr("");
+    return outcome.empty() ? incidents.front()["state"].StringOr("") : outcome;
   }
   bool Healthy() {
     const Result<Container> container = docker().engine().Inspect(container_);
@@ -102,7 +104,7 @@ TEST_F(RepairRealTest, ASickContainerIsRestartedVerifiedAndToldOf) {
   Launch(Config(docker().Endpoint()));
   docker().MakeUnhealthy(container_);
   ASSERT_TRUE(docker().WaitForEvent(container_, "start", 2)) << program_->Log();
-  EXPECT_TRUE(WaitUntil([&] { return Incident() == "resolved"; }))
+  EXPECT_TRUE(WaitUntil([&] { return Incident() == "repaired"; }))
       << program_->Get("/api/fettle/v1/incidents").body << program_->Log();
   EXPECT_TRUE(Healthy());
   EXPECT_EQ(Restarts(), 1);
@@ -194,7 +196,7 @@ TEST_P(KilledRealTest, ItIsRestartedExactlyOnceAndNotLeftDown) {
   ASSERT_TRUE(WaitUntil([&] { return killed.load(); })) << program_->Log();
   program_->Kill();
   program_->Start();
-  EXPECT_TRUE(WaitUntil([&] { return Healthy() && Incident() == "resolved"; }, 60s))
+  EXPECT_TRUE(WaitUntil([&] { return Healthy() && Incident() == "repaired"; }, 60s))
       << program_->Get("/api/fettle/v1/incidents").body << program_->Log();
   EXPECT_EQ(Restarts(), 1) << program_->Log();
 }

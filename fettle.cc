@@ -207,7 +207,8 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened
              .alerts = alerts,
              .store = *store,
              .metrics = metrics,
-             .log = Log(deps.log, "rules")}) {
+             .log = Log(deps.log, "rules")}),
+      rules_api([this] { return rules.View(); }) {
   WatchEngines();
   for (const exporter::Scheduled& one : collectors) gatherer.Add(*one.collector, one.schedule);
   gatherer.Add(self, {});

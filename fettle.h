@@ -52,8 +52,10 @@ class Fettle {
   // Builds a whole new configuration or keeps the old one and says why.
   Status Reload();
 
- private:
+  // What it is made of: fettle_parts.h, for fettle*.cc alone.
   struct Parts;
+
+ private:
   explicit Fettle(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

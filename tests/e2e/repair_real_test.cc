@@ -208,7 +208,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Kill{"BeforeTheCall", "/restart", EngineProxy::Point::kBeforeRequest},
                     Kill{"DuringTheCall", "/restart", EngineProxy::Point::kAfterRequest},
                     Kill{"BeforeTheAnswer", "/restart", EngineProxy::Point::kBeforeAnswer}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& one) { return one.param.name; });
 
 }  // namespace
 }  // namespace fettle

@@ -113,7 +113,7 @@ struct QueryApi::Impl {
                                    "The current number of queries being executed or waiting.")),
         samples_total(deps.metrics.Counter("prometheus_engine_query_samples_total",
                                            "The total number of samples loaded by all queries.")),
-        duration(deps.metrics.Histogram("prometheus_engine_query_duration_histogram_seconds",
+        duration(deps.metrics.Histogram("prometheus_engine_query_duration_seconds",
                                         "Query timings.", {.01, .1, .5, 1, 5, 10, 30, 60, 120})) {
     deps.metrics
         .Gauge("prometheus_engine_queries_concurrent_max", "The max number of concurrent queries.")

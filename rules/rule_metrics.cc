@@ -47,9 +47,9 @@ GroupMetrics::GroupMetrics(Metrics& metrics, std::string key)
       unsent(metrics.Counter("fettle_rule_alerts_unsent_total",
                              "Alerts that the receivers could not take; they are told again.",
                              {{"rule_group", key}})),
-      evaluation_seconds(metrics.Histogram("prometheus_rule_evaluation_duration_histogram_seconds",
+      evaluation_seconds(metrics.Histogram("prometheus_rule_evaluation_duration_seconds",
                                            "The duration for a rule to execute.", Buckets())),
-      group_seconds(metrics.Histogram("prometheus_rule_group_duration_histogram_seconds",
+      group_seconds(metrics.Histogram("prometheus_rule_group_duration_seconds",
                                       "The duration of rule group evaluations.", Buckets())),
       reactive_delay(metrics.Histogram(
           "fettle_rule_reactive_delay_seconds",

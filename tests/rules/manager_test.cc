@@ -265,7 +265,7 @@ TEST_F(RuleManagerTest, SaysHowItsGroupsAreDoing) {
   EXPECT_EQ(Metric("prometheus_rule_group_rules"), 1);
   EXPECT_EQ(Metric("prometheus_rule_group_interval_seconds"), 45);
   EXPECT_GT(Metric("prometheus_rule_group_last_evaluation_timestamp_seconds"), 1.7e9);
-  EXPECT_EQ(Metric("prometheus_rule_group_duration_histogram_seconds"), 3);
+  EXPECT_EQ(Metric("prometheus_rule_group_duration_seconds"), 3);
 }
 
 // Reloads.

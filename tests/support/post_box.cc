@@ -8,12 +8,14 @@ namespace fettle {
 
 PostBox::PostBox() {
   Router router;
-  router.Add("POST", "/", Role::kPublic, [this](const HttpRequest& request) {
-    const std::lock_guard lock(mutex_);
-    posts_.emplace_back(request.Path(), request.body);
-    // Slack wants this body; a webhook does not mind.
-    return TextResponse(200, "ok");
-  });
+  for (const char* path : {"/team", "/slack", "/oncall"}) {
+    router.Add("POST", path, Role::kPublic, [this](const HttpRequest& request) {
+      const std::lock_guard lock(mutex_);
+      posts_.emplace_back(request.Path(), request.body);
+      // Slack wants this body; a webhook does not mind.
+      return TextResponse(200, "ok");
+    });
+  }
   auto server =
       HttpServer::Start({.clock = clock_, .metrics = metrics_, .log = log_.For("post box")},
                         {.listen_address = "127.0.0.1:0", .threads = 8}, {}, std::move(router));

@@ -1,4 +1,5 @@
-// Somebody who is told: a real HTTP server on loopback that keeps what is posted to it.
+// People who are told: a real HTTP server on loopback that keeps what is posted to /team, /slack and
+// /oncall.
 #pragma once
 
 #include <memory>

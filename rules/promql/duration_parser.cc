@@ -11,8 +11,8 @@ namespace {
 
 using enum TokenType;
 
-// What Go's time.Duration holds.
-constexpr double kSecondsMax = 9223372036.854775807;
+// About what Go's time.Duration holds.
+constexpr double kSecondsMax = 9223372036.0;
 
 // As Go converts: to whole nanoseconds, of which whole milliseconds are kept.
 Millis ToLength(double seconds) {

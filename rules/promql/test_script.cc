@@ -47,7 +47,8 @@ Result<Millis> ParseLength(std::string_view text) {
   const Result<Millis> duration = ParseDuration(text);
   if (duration) return negative ? -*duration : *duration;
   const Result<double> seconds = ParseNumber(text);
-  if (!seconds) return duration;
+  constexpr double kSecondsMax = 1e12;
+  if (!seconds || !(*seconds < kSecondsMax)) return duration;
   const auto millis = static_cast<std::int64_t>(*seconds * 1000);
   return Millis(negative ? -millis : millis);
 }

@@ -21,6 +21,8 @@ namespace {
 // A young series gets a small chunk; each next one is twice as large, up to the last size.
 constexpr std::uint32_t kChunkBytesFirst = 64;
 constexpr std::uint32_t kChunkBytesMax = 1024;
+// Either way from the epoch, in milliseconds: differences of differences of times still fit.
+constexpr std::int64_t kTimeMax = std::numeric_limits<std::int64_t>::max() / 4;
 
 struct Series {
   LabelsPtr labels;
@@ -80,7 +82,7 @@ std::string Reason(Refusal refusal, const SampleStoreOptions& options) {
       return fmt::format("label limit: {} labels, {} bytes each", options.labels_per_series_max,
                          options.label_bytes_max);
     default:
-      return "invalid: a series needs labels";
+      return "invalid: a series needs labels, a sample a time within reach";
   }
 }
 
@@ -223,6 +225,7 @@ struct SampleStore::Impl {
       ++outcome.refused[static_cast<std::size_t>(why)];
       if (!outcome.first_refusal) outcome.first_refusal = {why, &sample};
     };
+    if (std::abs(time) > kTimeMax) return refuse(Refusal::kInvalid);
     if (time < expired_before) return refuse(Refusal::kTooOld);
     Series* to = Find(sample.labels, hash);
     bool changed = true;

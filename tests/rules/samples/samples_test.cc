@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <limits>
 #include <map>
 #include <random>
 #include <thread>
@@ -110,7 +111,8 @@ TEST(SamplesTest, RefusesByNameAndKeepsTheRest) {
   EXPECT_EQ(refusal({{"a", "1"}}, 10, 2),
             R"(storing {a="1"} at 10000: duplicate: the series has another value at this time)");
   EXPECT_EQ(refusal({{"a", "1"}}, 10, 1), "taken");  // known already
-  EXPECT_EQ(refusal({}, 10, 1), "storing {} at 10000: invalid: a series needs labels");
+  EXPECT_EQ(refusal({}, 10, 1), "storing {} at 10000: invalid: a series needs labels, a sample a time within reach");
+  EXPECT_FALSE(shelf.Put({{"a", "9"}}, std::numeric_limits<std::int64_t>::max() / 2000, 1));
   EXPECT_EQ(refusal({{"a", "123456"}}, 10, 1),
             R"(storing {a="123456"} at 10000: label limit: 3 labels, 5 bytes each)");
   EXPECT_EQ(
@@ -126,7 +128,7 @@ TEST(SamplesTest, RefusesByNameAndKeepsTheRest) {
       shelf.store.Append({{{Labels{{"c", "1"}}, 1, At(20)}, {Labels{{"a", "1"}}, 5, At(20)}}});
   EXPECT_FALSE(mixed);
   EXPECT_EQ(shelf.Find({Equal("a", "1")}), (Lines{R"({a="1"}: 1@10 5@20)"}));
-  EXPECT_EQ(shelf.store.stats().refused, 7U);
+  EXPECT_EQ(shelf.store.stats().refused, 8U);
   EXPECT_EQ(shelf.store.stats().appended, 3U);
 }
 

@@ -86,7 +86,7 @@ class Evaluation {
   };
 
  private:
-  static constexpr std::size_t kNumbersBetweenLooks = 100'000;
+  static constexpr std::size_t kNumbersBetweenLooks = 10'000;
   void Note(Annotation::Kind kind, Span where, const std::string& text);
 
   const rules::SampleStore& samples_;

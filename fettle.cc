@@ -207,8 +207,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened
              .alerts = alerts,
              .store = *store,
              .metrics = metrics,
-             .log = Log(deps.log, "rules")}),
-      rules_api([this] { return rules.View(); }) {
+             .log = Log(deps.log, "rules")}) {
   WatchEngines();
   for (const exporter::Scheduled& one : collectors) gatherer.Add(*one.collector, one.schedule);
   gatherer.Add(self, {});

@@ -39,7 +39,6 @@
 #include "rules/promql/engine.h"
 #include "rules/query_api.h"
 #include "rules/rule_query.h"
-#include "rules/rules_api.h"
 #include "rules/samples/samples.h"
 
 namespace fettle {
@@ -111,7 +110,6 @@ struct Fettle::Parts {
 
   // Judges what was observed, and posts to those who act.
   rules::RuleManager rules;
-  rules::RulesApi rules_api;
 
   std::unique_ptr<HttpServer> server;
   std::jthread brain_thread;

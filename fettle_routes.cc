@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "fettle_parts.h"
 #include "receivers/backups/backups_api.h"
+#include "rules/rules_api.h"
 
 namespace fettle {
 namespace {
@@ -132,9 +133,9 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
   query_api.AddRoutes(router);
   incidents_api.AddRoutes(router);
   router.Add("GET", "/api/v1/rules", Role::kRead,
-             [this](const HttpRequest& request) { return rules_api.Rules(request); });
+             [this](const HttpRequest& request) { return rules::ServeRules(rules, request); });
   router.Add("GET", "/api/v1/alerts", Role::kRead,
-             [this](const HttpRequest& request) { return rules_api.Alerts(request); });
+             [this](const HttpRequest& request) { return rules::ServeAlerts(rules, request); });
   router.Add("GET", "/api/fettle/v1/status", Role::kRead,
              [this](const HttpRequest&) { return StatusOf(*this); });
   router.Add("GET", "/api/fettle/v1/backups", Role::kRead, [this](const HttpRequest& request) {

@@ -110,11 +110,12 @@ Status SqliteStore::OpenForWriting() {
   Result<DirectoryLock> lock = DirectoryLock::Take(options_.directory);
   if (!lock) return tl::unexpected<Error>(lock.error());
   lock_ = std::move(*lock);
+  const bool is_new = InodeOf(path_) == 0;
   Result<SqliteWriter> writer = SqliteWriter::Open(path_);
   if (!writer) return tl::unexpected<Error>(writer.error());
   writer_.emplace(std::move(*writer));
   inode_ = InodeOf(path_);
-  return SyncDirectory(options_.directory);
+  return is_new ? SyncDirectory(options_.directory) : Status{};
 }
 
 Status SqliteStore::OpenForReading() {
@@ -137,6 +138,10 @@ Status SqliteStore::OpenForReading() {
 SqliteStore::~SqliteStore() {
   thread_.request_stop();
   if (thread_.joinable()) thread_.join();
+  // The writer goes last: the last one to close moves the write-ahead log to the file.
+  selects_ = {};
+  select_audit_ = {};
+  reader_.reset();
 }
 
 // ---- commits

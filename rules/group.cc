@@ -47,6 +47,7 @@ Group::Group(Deps deps, Options options, GroupSpec spec)
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     const RuleSpec& rule = spec_.rules[i];
     rules_[i].identity = IdentityOf(rule);
+    rules_[i].selects = !promql::Selectors(*rule.tree).empty();
     // The first of several alike keeps the plain name, so that adding one changes no other.
     if (const int before = seen[rules_[i].identity]++; before > 0) {
       rules_[i].identity += fmt::format(" #{}", before + 1);
@@ -149,9 +150,9 @@ Result<std::vector<Sample>> Group::AdvanceAlerts(std::size_t index, const RuleAn
     const std::lock_guard lock(mutex_);
     AlertingRule::Turn turn{.at = pass.at, .query_offset = query_offset(), .limit = spec_.limit};
     turn.samples = pass.slot;
-    turn.hold_restored =
-        evaluations_ < 1 ||
-        (answer.samples == 0 && pass.at - *first_evaluation_ < AlertingRule::kOutageTolerance);
+    const bool blind = rule.selects && answer.samples == 0 &&
+                       pass.at - *first_evaluation_ < AlertingRule::kOutageTolerance;
+    turn.hold_restored = evaluations_ < 1 || blind;
     outcome = rule.alerting->Advance(std::move(expansion.candidates), turn);
     if (!outcome.error) {
       sending = rule.alerting->TakeUnsent(pass.at, interval_, options_.resend_delay);

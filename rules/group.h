@@ -82,6 +82,7 @@ class Group : public std::enable_shared_from_this<Group> {
   using SeriesByHash = std::map<std::uint64_t, Labels>;
   struct Rule {
     std::string identity;
+    bool selects = true;  // it has a selector: without samples it cannot know
     std::optional<AlertingRule> alerting;
     std::optional<RecordingRule> recording;
     SeriesByHash series;                 // of the last evaluation

@@ -442,6 +442,18 @@ TEST_F(RuleManagerTest, ARememberedAlertIsOverAtTheSecondEvaluationAtTheEarliest
   EXPECT_EQ(State(), "inactive");
 }
 
+TEST_F(RuleManagerTest, ARememberedAlertOfARuleThatNeedsNoDataDoesNotWaitForAny) {
+  const std::string rule = "groups: [{name: g, rules: [{alert: Late, expr: vector(1) > 0}]}]";
+  Load(rule);
+  query.Set("vector(1) > 0", {{{}, 1}});
+  Pass(15s);
+  query.SetUnknown("vector(1) > 0");
+  Restart();
+  Load(rule);
+  Pass(30s);
+  EXPECT_EQ(State(), "inactive");
+}
+
 TEST_F(RuleManagerTest, ARememberedAlertIsGivenUpAfterAnHourWithoutData) {
   LoadDown();
   query.Set("down", {{{{"job", "api"}}, 1}});

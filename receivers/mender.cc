@@ -178,11 +178,11 @@ void Mender::Merge(Live& live, const LiveAlert& alert, const Moment& now) {
   }
   // What began before the repair was verified is its cause; what began later is news.
   if (incident.state == IncidentState::kHeld && alert.alert.starts_at > incident.held_at) {
-    Reopen(live, now);
+    Reopen(live, "the alert began again", now);
   }
 }
 
-void Mender::Reopen(Live& live, const Moment& now) {
+void Mender::Reopen(Live& live, const std::string& why, const Moment& now) {
   Incident& incident = live.incident;
   incident.state = IncidentState::kEligible;
   incident.reason.clear();
@@ -192,8 +192,10 @@ void Mender::Reopen(Live& live, const Moment& now) {
   ++incident.pass;
   incident.pass_is_rolling = false;
   incident.first_pass = true;
-  incident.Note(now.wall, "it fires again");
+  incident.Note(now.wall, "it is needed again: " + why);
   live.detected = now.boot;
+  live.well_since.reset();
+  live.relapsing_since.reset();
   live.measured = false;
 }
 
@@ -222,9 +224,14 @@ void Mender::EndTrigger(const LiveAlert& alert, const Moment& now) {
 
 bool Mender::HasEnded(const std::string& repair, const LiveAlert& alert, const Moment& now) const {
   const auto found = ended_.find({repair, alert.fingerprint});
-  if (found != ended_.end() && alert.alert.starts_at <= found->second.starts_at &&
-      (!found->second.forget_at || now.boot < *found->second.forget_at)) {
-    return true;
+  if (found != ended_.end()) {
+    const Ended& ended = found->second;
+    // For ever the very same one; anything older only while messages may overtake each other.
+    if (!ended.forget_at && alert.alert.starts_at == ended.starts_at) return true;
+    if (ended.forget_at && now.boot < *ended.forget_at &&
+        alert.alert.starts_at <= ended.starts_at) {
+      return true;
+    }
   }
   return !repair.empty() && HasEnded("", alert, now);
 }
@@ -266,7 +273,11 @@ void Mender::Wake(Live& live, const Moment& now) {
       LookWhetherItHelped(live, now);
       return;
     case IncidentState::kHeld:
-      if (!fires) Close(live, "repaired", now);
+      if (fires) {
+        LookWhetherItHelped(live, now);
+      } else {
+        Close(live, "repaired", now);
+      }
       return;
     case IncidentState::kEscalated:
       if (!fires) Close(live, "resolved", now);

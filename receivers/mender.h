@@ -48,6 +48,7 @@ class Mender final : public AlertConsumer {
   static constexpr Millis kRecheck{15'000};        // of a denial that only the world can lift
   static constexpr Millis kRecheckPerson{60'000};  // of one that a person lifts, who wakes it
   static constexpr Millis kVerifyEvery{1'000};
+  static constexpr Millis kRelapse{5'000};  // not well for so long after it was: it begins again
   static constexpr Millis kStoreRetry{1'000};
   static constexpr Millis kNoTargetPatience{60'000};  // then nothing to repair is a person's matter
   static constexpr Millis kUnknownMax{30'000};  // that a question may stay unanswered in the hold
@@ -129,7 +130,7 @@ class Mender final : public AlertConsumer {
   void Merge(Live& live, const LiveAlert& alert, const Moment& now);
   void EndTrigger(const LiveAlert& alert, const Moment& now);
   bool HasEnded(const std::string& repair, const LiveAlert& alert, const Moment& now) const;
-  void Reopen(Live& live, const Moment& now);
+  void Reopen(Live& live, const std::string& why, const Moment& now);
   void Wake(Live& live, const Moment& now);
   void WakeAt(Live& live, BootTime when, const Moment& now);
   void WakeDenied(std::initializer_list<std::string_view> reasons, const Moment& now);
@@ -159,6 +160,7 @@ class Mender final : public AlertConsumer {
   void LookWhetherItHelped(Live& live, const Moment& now);
   void OnVerdict(Live& live, const Verdict& verdict, const VerifySpec& spec, bool last_of_pass,
                  const Moment& now);
+  void OnRelapse(Live& live, const Verdict& verdict, const Moment& now);
   void NextOfPass(Live& live, const Moment& now);
   void Helped(Live& live, const Moment& now);
   void DidNotHelp(Live& live, const std::string& sentence, const Moment& now);

@@ -366,6 +366,10 @@ void Mender::LookWhetherItHelped(Live& live, const Moment& now) {
 
 void Mender::OnVerdict(Live& live, const Verdict& verdict, const VerifySpec& spec,
                        bool last_of_pass, const Moment& now) {
+  if (live.incident.state == IncidentState::kHeld) {
+    OnRelapse(live, verdict, now);
+    return;
+  }
   Incident& incident = live.incident;
   incident.sentence = verdict.sentence;
   const bool in_time = now.boot - live.verify_from < std::max(spec.within, verdict.patience);
@@ -403,6 +407,23 @@ void Mender::OnVerdict(Live& live, const Verdict& verdict, const VerifySpec& spe
   }
   if (!forgiven) incident.state = IncidentState::kVerifying;
   WakeAt(live, next, now);
+}
+
+// It has helped, and the alert goes on: its sender has not said yet that it ended, or it began again
+// before anybody said so. Then the target tells.
+void Mender::OnRelapse(Live& live, const Verdict& verdict, const Moment& now) {
+  if (verdict.answer != Verdict::Answer::kNo) {
+    live.relapsing_since.reset();
+    WakeAt(live, now.boot + kRecheck, now);
+    return;
+  }
+  if (!live.relapsing_since) live.relapsing_since = now.boot;
+  if (now.boot - *live.relapsing_since < kRelapse) {
+    WakeAt(live, now.boot + kVerifyEvery, now);
+    return;
+  }
+  Reopen(live, verdict.sentence, now);
+  Wake(live, now);
 }
 
 // This one is well, and another of the same pass waits for its turn.

@@ -43,6 +43,7 @@ struct Mender::Live {
   BootTime verify_from{};  // the attempt's end
   std::optional<BootTime> well_since;
   BootTime well_last{};
+  std::optional<BootTime> relapsing_since;
   std::optional<BootTime> no_target_since;
   std::set<std::string> container_ids;  // as last seen
 

@@ -36,6 +36,7 @@
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_store.h"
 #include "tests/support/recorded_log.h"
+#include "tests/support/temp_dir.h"
 
 namespace fettle::receivers {
 
@@ -109,13 +110,16 @@ class Workshop {
   Engine* engine_in_between = nullptr;
   bool hears_events = true;
   bool inventory_at_boot = true;
-  // Called before each piece of work, e.g. to shuffle.
-  std::function<void()> before_work;
+  // Runs where the store dies, to take the process with it.
+  std::function<void()> on_store_crash;
+  // Calls wait until the test lets them go on.
+  bool acting_waits = false;
 
   // --- the process ---------------------------------------------------------------------------
 
   void Boot() {
     ASSERT_TRUE(process_ == nullptr);
+    store.OnCrash(on_store_crash);
     process_ = std::make_unique<Process>(*this);
     teller().MoveTo(process_->brain);
     backups().MoveTo(process_->brain);
@@ -137,6 +141,7 @@ class Workshop {
   void Crash() {
     if (process_) process_->End();
     process_.reset();
+    store.OnCrash({});
     store.Crash();
     store.Restart();
   }
@@ -148,14 +153,18 @@ class Workshop {
   FakeTeller& teller() { return teller_; }
   FakeBackupRunner& backups() { return backups_; }
 
+  void LetAct() {
+    acting_waits = false;
+    Settle();
+  }
   // Runs everything that can run without time passing.
   void Settle() {
     while (process_ != nullptr) {
       process_->brain.RunUntil(clock.Now());
       Hear();
-      if (before_work) before_work();
-      const bool worked =
-          process_->looking.WorkOne() || process_->acting.WorkOne() || process_->folding.WorkOne();
+      const bool worked = process_->looking.WorkOne() ||
+                          (!acting_waits && process_->acting.WorkOne()) ||
+                          process_->folding.WorkOne();
       Hear();
       if (!worked && process_->brain.MailboxSize() == 0) return;
     }
@@ -184,10 +193,20 @@ class Workshop {
     AlertSource source = AlertSource::kWebhook;
     std::optional<Time> starts_at;  // else now, or when it began first
   };
-  Status Fire(const Said& said) { return Post(said, false); }
-  Status Fire(const std::string& name) { return Fire(Said{.labels = {{"alertname", name}}}); }
-  Status Resolve(const Said& said) { return Post(said, true); }
-  Status Resolve(const std::string& name) { return Resolve(Said{.labels = {{"alertname", name}}}); }
+  // The alert must be accepted; TryFire says whether it was.
+  void Fire(const Said& said) { Accepted(Post(said, false)); }
+  void Fire(const std::string& name) { Fire(Said{.labels = {{"alertname", name}}}); }
+  void Resolve(const Said& said) { Accepted(Post(said, true)); }
+  void Resolve(const std::string& name) { Resolve(Said{.labels = {{"alertname", name}}}); }
+  Status TryFire(const std::string& name) {
+    return Post(Said{.labels = {{"alertname", name}}}, false);
+  }
+  Status Post(AlertBatch batch) {
+    std::optional<Status> answer;
+    process_->alerts->Post(std::move(batch), [&](Status status) { answer = status; });
+    Settle();
+    return answer ? *answer : Status(Fail("no answer"));
+  }
   // A new beginning for the next Fire() of this alert.
   void Forget(const Labels& labels) { began_.erase(labels.Fingerprint()); }
 
@@ -267,8 +286,10 @@ class Workshop {
     Settle();
     return answer ? *answer : Status(Fail("no answer"));
   }
+  // For the next Boot().
+  void Configure(const std::string& text) { config_ = ReadConfig(text); }
   void Reconfigure(const std::string& text) {
-    config_ = ReadConfig(text);
+    Configure(text);
     mender().Reconfigure(config_, clock.Now());
     Settle();
   }
@@ -311,6 +332,9 @@ class Workshop {
     std::unique_ptr<Mender> mender;
   };
 
+  static void Accepted(const Status& status) {
+    EXPECT_TRUE(status.has_value()) << status.error().message;
+  }
   void Hear() {
     if (!process_) return;
     const std::vector<EngineEvent> events = engine.Events();
@@ -329,10 +353,7 @@ class Workshop {
       alert.ends_at = now;
       began_.erase(began);
     }
-    std::optional<Status> answer;
-    process_->alerts->Post({said.source, {alert}}, [&](Status status) { answer = status; });
-    Settle();
-    return answer ? *answer : Status(Fail("no answer"));
+    return Post({said.source, {alert}});
   }
 
   Brain nowhere_;

@@ -54,18 +54,19 @@ struct Step {
   std::string note;
   Millis after{0};
   BootTime called{};  // when the side effect was asked for; BootTime{} if it was not
+  Identity found;     // what is added to the attempt's identity with its outcome
 
   static Step Outcome(AttemptState outcome, std::string note, BootTime called = {}) {
-    return {Kind::kOutcome, outcome, std::move(note), Millis(0), called};
+    return {Kind::kOutcome, outcome, std::move(note), Millis(0), called, {}};
   }
   static Step LookAgain(Millis after, std::string note, BootTime called = {}) {
-    return {Kind::kLookAgain, AttemptState::kIntent, std::move(note), after, called};
+    return {Kind::kLookAgain, AttemptState::kIntent, std::move(note), after, called, {}};
   }
   static Step NotCalled(Millis after, std::string note) {
-    return {Kind::kNotCalled, AttemptState::kIntent, std::move(note), after, {}};
+    return {Kind::kNotCalled, AttemptState::kIntent, std::move(note), after, {}, {}};
   }
   static Step Reissue(std::string note) {
-    return {Kind::kReissue, AttemptState::kIntent, std::move(note), Millis(0), {}};
+    return {Kind::kReissue, AttemptState::kIntent, std::move(note), Millis(0), {}, {}};
   }
 };
 

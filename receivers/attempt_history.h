@@ -2,8 +2,8 @@
 //
 // Built from the attempts' records at start and kept up to date by the mender; so limits survive a
 // restart. Owned by the brain. Durations are measured on the boot clock, also across a restart of
-// the process; across a boot of the machine the wall clock is believed less an hour. So a clock that
-// was set does not make fettle act early.
+// the process; across a boot of the machine the wall clock is believed less an hour. So a clock
+// that was set does not make fettle act early.
 #pragma once
 
 #include <deque>

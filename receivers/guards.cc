@@ -10,6 +10,9 @@ namespace {
 
 using Answer = std::optional<Denial>;
 
+// The engine's events tell of most transitions' ends; this is for those that get lost.
+constexpr Millis kTransitionAgain{3'000};
+
 // Seconds are fine enough for people.
 std::string Say(Millis duration) {
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(duration);
@@ -112,17 +115,17 @@ Answer AskOperator(const Facts& facts) {
 Answer AskTransition(const Facts& facts) {
   if (facts.chosen == nullptr) return std::nullopt;
   if (facts.intent) {
-    return Denial{"", facts.intent->sentence, facts.intent->again.value_or(Millis(1'000))};
+    return Denial{"", facts.intent->sentence, facts.intent->again.value_or(kTransitionAgain)};
   }
   const Container& container = *facts.chosen;
   if (container.state != ContainerState::kRunning) return std::nullopt;
   if (container.health == ContainerHealth::kStarting) {
-    return DenyFor(Millis(1'000), "{} is still starting", container.name);
+    return DenyFor(kTransitionAgain, "{} is still starting", container.name);
   }
   // A paused or stopping container's monitor is closed, and the engine then says unhealthy without
   // any failed probe; the next probe tells.
   if (container.health == ContainerHealth::kUnhealthy && container.failing_streak == 0) {
-    return DenyFor(Millis(1'000), "{} has not been probed since it went on", container.name);
+    return DenyFor(kTransitionAgain, "{} has not been probed since it went on", container.name);
   }
   const Trigger* leading = facts.incident.Leading();
   const Millis uptime = facts.now.wall - container.started_at;

@@ -65,6 +65,9 @@ struct Trigger {
 // What an action is about to change, noted before it does: from this it is known after a crash
 // whether it happened. For restart: id, started_at, finished_at, was, stop_timeout_s.
 using Identity = std::map<std::string, std::string>;
+// In the identity of an attempt that left its container stopped: since when, by the engine's clock.
+// As long as that is its last end, it is fettle's own doing and nobody's wish.
+inline constexpr char kLeftDown[] = "left_down";
 
 struct Attempt {
   std::string id;  // <incident>-<n>

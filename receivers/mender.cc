@@ -125,7 +125,7 @@ void Mender::Fire(const RepairSpec& repair, const LiveAlert& alert, const Moment
     Wake(live, now);
     return;
   }
-  if (HasEnded(repair.name, alert, now)) {
+  if (HasEnded(alert, now)) {
     metrics_.Triggered(repair.name, "ended");
     return;
   }
@@ -146,7 +146,12 @@ void Mender::Fire(const RepairSpec& repair, const LiveAlert& alert, const Moment
   metrics_.Triggered(repair.name, "opened");
   Live& added = Add(std::move(live));
   Merge(added, alert, now);
-  Wake(added, now);
+  const auto mended = mended_.find({repair.name, alert.fingerprint});
+  if (mended != mended_.end() && mended->second == alert.alert.starts_at) {
+    ReadAgain(added, now);  // the same cause was mended before: the store knows how
+  } else {
+    Wake(added, now);
+  }
 }
 
 void Mender::Merge(Live& live, const LiveAlert& alert, const Moment& now) {
@@ -170,7 +175,7 @@ void Mender::Merge(Live& live, const LiveAlert& alert, const Moment& now) {
     trigger->starts_at = alert.alert.starts_at;
     trigger->resolved = false;
     metrics_.Triggered(incident.repair, "merged");
-  } else if (trigger->resolved && !HasEnded("", alert, now)) {
+  } else if (trigger->resolved && !HasEnded(alert, now)) {
     trigger->resolved = false;  // it had only timed out
   } else {
     metrics_.Triggered(incident.repair, "repeated");
@@ -201,11 +206,12 @@ void Mender::Reopen(Live& live, const std::string& why, const Moment& now) {
 
 void Mender::EndTrigger(const LiveAlert& alert, const Moment& now) {
   if (!alert.times_out) {
-    Ended& ended = ended_[{"", alert.fingerprint}];
+    Ended& ended = ended_[alert.fingerprint];
     if (ended.starts_at <= alert.alert.starts_at) {
       ended = {alert.alert.starts_at, now.boot + kOvertakingMax};
-      ended_order_.emplace_back("", alert.fingerprint);
+      ended_order_.emplace_back(now.boot + kOvertakingMax, alert.fingerprint);
     }
+    ForgetEnds(now);
   }
   const auto found = by_alert_.find(alert.fingerprint);
   if (found == by_alert_.end()) return;
@@ -222,18 +228,21 @@ void Mender::EndTrigger(const LiveAlert& alert, const Moment& now) {
   }
 }
 
-bool Mender::HasEnded(const std::string& repair, const LiveAlert& alert, const Moment& now) const {
-  const auto found = ended_.find({repair, alert.fingerprint});
-  if (found != ended_.end()) {
-    const Ended& ended = found->second;
-    // For ever the very same one; anything older only while messages may overtake each other.
-    if (!ended.forget_at && alert.alert.starts_at == ended.starts_at) return true;
-    if (ended.forget_at && now.boot < *ended.forget_at &&
-        alert.alert.starts_at <= ended.starts_at) {
-      return true;
+bool Mender::HasEnded(const LiveAlert& alert, const Moment& now) const {
+  const auto found = ended_.find(alert.fingerprint);
+  return found != ended_.end() && now.boot < found->second.forget_at &&
+         alert.alert.starts_at <= found->second.starts_at;
+}
+
+void Mender::ForgetEnds(const Moment& now) {
+  while (!ended_order_.empty() &&
+         (ended_order_.front().first <= now.boot || ended_order_.size() > kEndedMax)) {
+    const auto found = ended_.find(ended_order_.front().second);
+    if (found != ended_.end() && found->second.forget_at <= ended_order_.front().first) {
+      ended_.erase(found);
     }
+    ended_order_.pop_front();
   }
-  return !repair.empty() && HasEnded("", alert, now);
 }
 
 // --- waking ----------------------------------------------------------------------------------
@@ -316,15 +325,7 @@ void Mender::WakeDenied(std::initializer_list<std::string_view> reasons, const M
 
 void Mender::Close(Live& live, std::string outcome, const Moment& now) {
   Incident& incident = live.incident;
-  for (const Trigger& trigger : incident.triggers) {
-    if (!HasActed(live)) break;
-    ended_[{incident.repair, trigger.fingerprint}] = {trigger.starts_at, std::nullopt};
-    ended_order_.emplace_back(incident.repair, trigger.fingerprint);
-  }
-  while (ended_order_.size() > kEndedMax) {
-    ended_.erase(ended_order_.front());
-    ended_order_.pop_front();
-  }
+  if (HasActed(live)) NoteMended(live);
   incident.state = IncidentState::kClosed;
   incident.outcome = std::move(outcome);
   incident.closed_at = now.wall;
@@ -380,6 +381,13 @@ void Mender::Drop(Live& live) {
   }
   incidents_.erase(id);
   CountOpen(repair);
+}
+
+void Mender::NoteMended(const Live& live) {
+  for (const Trigger& trigger : live.incident.triggers) {
+    if (mended_.size() >= kMendedMax) mended_.erase(mended_.begin());
+    mended_[{live.incident.repair, trigger.fingerprint}] = trigger.starts_at;
+  }
 }
 
 bool Mender::HasActed(const Live& live) { return HasActedIn(live.attempts); }

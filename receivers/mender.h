@@ -58,6 +58,7 @@ class Mender final : public AlertConsumer {
       10'000;                                        // open at once; more triggers are counted only
   static constexpr std::size_t kClosedKept = 200;    // in memory, for the API
   static constexpr std::size_t kEndedMax = 100'000;  // remembered ends of alerts
+  static constexpr std::size_t kMendedMax = 10'000;
 
   struct Deps {
     Brain& brain;
@@ -129,7 +130,9 @@ class Mender final : public AlertConsumer {
   void Fire(const RepairSpec& repair, const LiveAlert& alert, const Moment& now);
   void Merge(Live& live, const LiveAlert& alert, const Moment& now);
   void EndTrigger(const LiveAlert& alert, const Moment& now);
-  bool HasEnded(const std::string& repair, const LiveAlert& alert, const Moment& now) const;
+  bool HasEnded(const LiveAlert& alert, const Moment& now) const;
+  void ForgetEnds(const Moment& now);
+  void NoteMended(const Live& live);
   void Reopen(Live& live, const std::string& why, const Moment& now);
   void Wake(Live& live, const Moment& now);
   void WakeAt(Live& live, BootTime when, const Moment& now);
@@ -154,13 +157,15 @@ class Mender final : public AlertConsumer {
   void OnStep(Live& live, const Step& step, const Moment& now);
   void Proceed(Live& live, bool recover);
   void Reissue(Live& live, const std::string& note, const Moment& now);
-  void EndAttempt(Live& live, AttemptState state, const std::string& note, const Moment& now);
+  void EndAttempt(Live& live, AttemptState state, const std::string& note, const Moment& now,
+                  const Identity& found = {});
   void Settle(Live& live, const Moment& now);
   void FailPass(Live& live, const std::string& sentence, Time at);
   void LookWhetherItHelped(Live& live, const Moment& now);
-  void OnVerdict(Live& live, const Verdict& verdict, const VerifySpec& spec, bool last_of_pass,
-                 const Moment& now);
-  void OnRelapse(Live& live, const Verdict& verdict, const Moment& now);
+  void OnVerdict(Live& live, const VerifySeen& seen, const VerifySpec& spec, const Moment& now);
+  void OnHeld(Live& live, const VerifySeen& seen, const VerifySpec& spec, const Moment& now);
+  std::vector<Container> WithoutLeftAlone(std::vector<Container> containers,
+                                          const Moment& now) const;
   void NextOfPass(Live& live, const Moment& now);
   void Helped(Live& live, const Moment& now);
   void DidNotHelp(Live& live, const std::string& sentence, const Moment& now);
@@ -216,14 +221,18 @@ class Mender final : public AlertConsumer {
   std::map<std::string, std::string> by_key_;                          // repair|target → id
   std::unordered_map<std::uint64_t, std::set<std::string>> by_alert_;  // fingerprint → ids
   std::deque<View> closed_;
-  // Ends of alerts: of one whose incident was acted on, a firing with the same beginning never acts
-  // again; of another, only for as long as messages may overtake each other.
+  // Ends of alerts, for as long as messages may overtake each other: a beginning that is not newer
+  // than the end is not believed.
   struct Ended {
     Time starts_at;
-    std::optional<BootTime> forget_at;
+    BootTime forget_at{};
   };
-  std::map<std::pair<std::string, std::uint64_t>, Ended> ended_;  // by repair ("" any), fingerprint
-  std::deque<std::pair<std::string, std::uint64_t>> ended_order_;
+  std::unordered_map<std::uint64_t, Ended> ended_;  // by fingerprint
+  std::deque<std::pair<BootTime, std::uint64_t>> ended_order_;
+  // (repair, fingerprint) → beginning of what was acted on lately and closed. Should it be said
+  // again, the incident is held as before and goes on only if the target is not well. Only a short
+  // cut: the store says the same when the incident's id is taken.
+  std::map<std::pair<std::string, std::uint64_t>, Time> mended_;
 };
 
 }  // namespace fettle::receivers

@@ -20,12 +20,6 @@ std::string IdOf(const Attempt& attempt) {
   return found == attempt.identity.end() ? "" : found->second;
 }
 
-// A replica that is not to be repaired does not hold back the judgement on its siblings.
-bool LeftAlone(const Container& container) {
-  return LabelSaysNo(container, kLabelMend) || LabelSaysYes(container, kLabelProtected) ||
-         LabelSaysYes(container, kLabelHold);
-}
-
 std::string Object(const Attempt& attempt) {
   return attempt.instance.empty() ? attempt.target : attempt.instance;
 }
@@ -165,7 +159,7 @@ void Mender::OnStep(Live& live, const Step& step, const Moment& now) {
   }
   switch (step.kind) {
     case Step::Kind::kOutcome:
-      EndAttempt(live, step.outcome, step.note, now);
+      EndAttempt(live, step.outcome, step.note, now, step.found);
       return;
     case Step::Kind::kReissue:
       Reissue(live, step.note, now);
@@ -226,12 +220,13 @@ void Mender::Reissue(Live& live, const std::string& note, const Moment& now) {
   if (!looks) OnStep(live, Step::LookAgain(Millis(500), "every hand is busy"), now);
 }
 
-void Mender::EndAttempt(Live& live, AttemptState state, const std::string& note,
-                        const Moment& now) {
+void Mender::EndAttempt(Live& live, AttemptState state, const std::string& note, const Moment& now,
+                        const Identity& found) {
   Attempt& attempt = live.attempts.back();
   Incident& incident = live.incident;
   attempt.state = state;
   attempt.note = note;
+  for (const auto& [name, value] : found) attempt.identity[name] = value;
   attempt.ended_at = now.wall;
   live.calling = false;
   --calls_under_way_;
@@ -336,27 +331,25 @@ void Mender::FailPass(Live& live, const std::string& sentence, Time at) {
 // --- did it help? ----------------------------------------------------------------------------
 
 void Mender::LookWhetherItHelped(Live& live, const Moment& now) {
-  const RungSpec* rung = RungOf(live);
-  if (rung == nullptr) {
+  if (live.repair == nullptr) {
     Close(live, "removed", now);
     return;
   }
   const std::string id = live.incident.id;
-  const VerifySpec spec = live.repair->VerifyOf(*rung);
+  const RungSpec* rung = RungOf(live);
+  const VerifySpec spec = rung == nullptr ? live.repair->verify : live.repair->VerifyOf(*rung);
   const bool taken = deps_.hands.Do([this, id, spec, subject = live.subject, wall = now.wall] {
     VerifySeen seen = LookAt(deps_.targets, deps_.judge, subject, spec, wall);
     deps_.brain.Finish([this, id, spec, seen = std::move(seen)](const Moment& later) {
       Live* looked = FindLive(id);
       if (looked == nullptr) return;
       looked->looking = false;
-      bool rolling = looked->incident.pass_is_rolling;
-      std::vector<Container> more = Candidates(*looked, seen.containers, &rolling);
-      std::erase_if(more, [&](const Container& container) {
-        return LeftAlone(container) || intent_.Why(container, false, later).has_value();
-      });
-      const bool last = more.empty() || looked->attempts.back().instance.empty();
-      const Verdict verdict = Weigh(seen, spec, looked->incident, looked->attempts.back(), last);
-      OnVerdict(*looked, verdict, spec, last, later);
+      for (const Container& container : seen.containers) looked->container_ids.insert(container.id);
+      if (looked->incident.state == IncidentState::kHeld) {
+        OnHeld(*looked, seen, spec, later);
+      } else {
+        OnVerdict(*looked, seen, spec, later);
+      }
       Free(id, later);
     });
   });
@@ -364,12 +357,25 @@ void Mender::LookWhetherItHelped(Live& live, const Moment& now) {
   if (!taken) WakeAt(live, now.boot + kVerifyEvery, now);
 }
 
-void Mender::OnVerdict(Live& live, const Verdict& verdict, const VerifySpec& spec,
-                       bool last_of_pass, const Moment& now) {
-  if (live.incident.state == IncidentState::kHeld) {
-    OnRelapse(live, verdict, now);
-    return;
-  }
+// Neither those that may not be repaired nor those that somebody stopped hold back a judgement.
+std::vector<Container> Mender::WithoutLeftAlone(std::vector<Container> containers,
+                                                const Moment& now) const {
+  std::erase_if(containers, [&](const Container& container) {
+    const bool alone = LabelSaysNo(container, kLabelMend) ||
+                       LabelSaysYes(container, kLabelProtected) ||
+                       LabelSaysYes(container, kLabelHold);
+    return alone || intent_.Why(container, false, now).has_value();
+  });
+  return containers;
+}
+
+void Mender::OnVerdict(Live& live, const VerifySeen& seen, const VerifySpec& spec,
+                       const Moment& now) {
+  bool rolling = live.incident.pass_is_rolling;
+  const bool last_of_pass =
+      live.attempts.back().instance.empty() ||
+      WithoutLeftAlone(Candidates(live, seen.containers, &rolling), now).empty();
+  const Verdict verdict = Weigh(seen, spec, live.incident, live.attempts.back(), last_of_pass);
   Incident& incident = live.incident;
   incident.sentence = verdict.sentence;
   const bool in_time = now.boot - live.verify_from < std::max(spec.within, verdict.patience);
@@ -409,16 +415,20 @@ void Mender::OnVerdict(Live& live, const Verdict& verdict, const VerifySpec& spe
   WakeAt(live, next, now);
 }
 
-// It has helped, and the alert goes on: its sender has not said yet that it ended, or it began again
-// before anybody said so. Then the target tells.
-void Mender::OnRelapse(Live& live, const Verdict& verdict, const Moment& now) {
+// It has helped, and the alert goes on: its sender has not said yet that it ended, or it began
+// again before anybody said so. Then the target tells.
+void Mender::OnHeld(Live& live, const VerifySeen& seen, const VerifySpec& spec, const Moment& now) {
+  const bool asks_alerts = live.subject.backup.empty();
+  const Verdict verdict =
+      WeighHeld(seen, spec, live.incident,
+                WithoutLeftAlone(Narrow(seen.containers, live.incident), now), asks_alerts);
   if (verdict.answer != Verdict::Answer::kNo) {
     live.relapsing_since.reset();
     WakeAt(live, now.boot + kRecheck, now);
     return;
   }
   if (!live.relapsing_since) live.relapsing_since = now.boot;
-  if (now.boot - *live.relapsing_since < kRelapse) {
+  if (now.boot - *live.relapsing_since < std::max(kRelapse, verdict.patience)) {
     WakeAt(live, now.boot + kVerifyEvery, now);
     return;
   }
@@ -492,9 +502,9 @@ std::optional<std::string> Mender::BusyWith(const Live& live, const Container& c
 
 bool Mender::LeftDownByUs(const Live& live, const Container& container) const {
   return std::any_of(live.attempts.begin(), live.attempts.end(), [&](const Attempt& attempt) {
-    if (attempt.state == AttemptState::kCancelled || IdOf(attempt) != container.id) return false;
-    const auto started = attempt.identity.find("started_at");
-    return started != attempt.identity.end() && started->second == container.started_at_raw;
+    const auto left = attempt.identity.find(kLeftDown);
+    return IdOf(attempt) == container.id && left != attempt.identity.end() &&
+           left->second == container.finished_at_raw;
   });
 }
 

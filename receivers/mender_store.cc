@@ -213,16 +213,16 @@ void Mender::Adopt(Live& live, std::optional<Incident> incident, std::vector<Att
     live.incident = *std::move(incident);
     live.attempts = std::move(attempts);
   } else if (incident && HasActedIn(attempts)) {
-    // The same cause was mended before.
-    for (const Trigger& trigger : triggers) {
-      ended_[{live.incident.repair, trigger.fingerprint}] = {trigger.starts_at, std::nullopt};
-      ended_order_.emplace_back(live.incident.repair, trigger.fingerprint);
-    }
-    live.incident.triggers = std::move(triggers);
-    metrics_.Triggered(live.incident.repair, "ended");
-    metrics_.SetCallsUnderWay(calls_under_way_);
-    Drop(live);
-    return;
+    // The same cause was mended before: it is as after that, until the target says otherwise.
+    live.incident = *std::move(incident);
+    live.attempts = std::move(attempts);
+    live.incident.state = IncidentState::kHeld;
+    live.incident.outcome.clear();
+    live.incident.escalation.clear();
+    live.incident.escalation_sentence.clear();
+    live.incident.held_at = now.wall;
+    live.incident.closed_at = {};
+    live.incident.Note(now.wall, "its alert is said again");
   } else {
     const std::int64_t version = incident ? incident->version : 0;
     const int number = incident ? incident->attempts : 0;

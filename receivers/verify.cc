@@ -23,6 +23,24 @@ const Container* FindContainer(const std::vector<Container>& containers, const A
   return by_name;
 }
 
+Verdict WeighState(const Container& container) {
+  if (container.state != ContainerState::kRunning) {
+    return {Answer::kNo, fmt::format("{} is {} (exit code {})", container.name,
+                                     ToString(container.state), container.exit_code)};
+  }
+  switch (container.health) {
+    case ContainerHealth::kStarting:
+      return {Answer::kNo, container.name + " is still starting", kStartingMax};
+    case ContainerHealth::kUnhealthy:
+      return {Answer::kNo, container.name + " is unhealthy"};
+    case ContainerHealth::kHealthy:
+      return {Answer::kYes, container.name + " is healthy"};
+    case ContainerHealth::kNone:
+      break;
+  }
+  return {Answer::kYes, container.name + " is running"};
+}
+
 Verdict WeighContainer(const VerifySeen& seen, const Attempt& attempt) {
   if (seen.look_error) return {Answer::kUnknown, *seen.look_error};
   const Container* container = FindContainer(seen.containers, attempt);
@@ -30,21 +48,7 @@ Verdict WeighContainer(const VerifySeen& seen, const Attempt& attempt) {
   const bool same_run = container->id == IdentityOf(attempt, "id") &&
                         container->started_at_raw == IdentityOf(attempt, "started_at");
   if (same_run) return {Answer::kNo, container->name + " has not been started again"};
-  if (container->state != ContainerState::kRunning) {
-    return {Answer::kNo, fmt::format("{} is {} (exit code {})", container->name,
-                                     ToString(container->state), container->exit_code)};
-  }
-  switch (container->health) {
-    case ContainerHealth::kStarting:
-      return {Answer::kNo, container->name + " is still starting", kStartingMax};
-    case ContainerHealth::kUnhealthy:
-      return {Answer::kNo, container->name + " is unhealthy"};
-    case ContainerHealth::kHealthy:
-      return {Answer::kYes, container->name + " is healthy"};
-    case ContainerHealth::kNone:
-      break;
-  }
-  return {Answer::kYes, container->name + " is running"};
+  return WeighState(*container);
 }
 
 Verdict WeighExpression(const VerifySeen& seen) {
@@ -114,6 +118,17 @@ Verdict Weigh(const VerifySeen& seen, const VerifySpec& spec, const Incident& in
     return alerts;
   }
   return verdict;
+}
+
+Verdict WeighHeld(const VerifySeen& seen, const VerifySpec& spec, const Incident& incident,
+                  const std::vector<Container>& watched, bool asks_alerts) {
+  if (seen.look_error) return {Answer::kUnknown, *seen.look_error};
+  for (const Container& container : watched) {
+    const Verdict verdict = WeighState(container);
+    if (verdict.answer != Answer::kYes) return verdict;
+  }
+  if (!spec.expr.empty()) return WeighExpression(seen);
+  return asks_alerts ? WeighAlerts(incident, false) : Verdict{Answer::kYes, "it ended well"};
 }
 
 }  // namespace fettle::receivers

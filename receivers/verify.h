@@ -45,9 +45,14 @@ inline constexpr Millis kAlertEndsMax{5 * 60'000};
 VerifySeen LookAt(const Targets& targets, const Judge* judge, const Subject& subject,
                   const VerifySpec& spec, Time now);
 
-// `attempt` is the one that is verified; null: only expression and alerts count. `last_of_pass`:
-// more instances wait for their turn otherwise, and only the container itself is asked about.
+// `attempt` is the one that is verified. Unless it is `last_of_pass`, more instances wait for their
+// turn, and only the container itself is asked about.
 Verdict Weigh(const VerifySeen& seen, const VerifySpec& spec, const Incident& incident,
               const Attempt& attempt, bool last_of_pass);
+
+// Whether a repair that helped is still good: all of `watched` are well, the expression holds, and
+// without one, if `asks_alerts`, no alert of own rules or of the API goes on for long.
+Verdict WeighHeld(const VerifySeen& seen, const VerifySpec& spec, const Incident& incident,
+                  const std::vector<Container>& watched, bool asks_alerts);
 
 }  // namespace fettle::receivers

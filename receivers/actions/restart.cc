@@ -144,7 +144,7 @@ Step RestartAction::FindOut(const ActionCall& call, const std::string& refusal,
   switch (container->state) {
     case ContainerState::kExited:
     case ContainerState::kCreated:
-      return Complete(call, *engine, called);
+      return Complete(call, *engine, *container, called);
     case ContainerState::kRemoving:
     case ContainerState::kDead:
       return Step::Outcome(AttemptState::kGone, "it is being removed", called);
@@ -157,7 +157,8 @@ Step RestartAction::FindOut(const ActionCall& call, const std::string& refusal,
   return Unchanged(call, refusal, called);
 }
 
-Step RestartAction::Complete(const ActionCall& call, Engine& engine, BootTime called) const {
+Step RestartAction::Complete(const ActionCall& call, Engine& engine, const Container& stopped,
+                             BootTime called) const {
   if (KillSwitchIsOn(call.kill_switch_file)) {
     return Step::LookAgain(kRetryStart, "it is stopped, and the kill switch holds its start",
                            called);
@@ -175,8 +176,11 @@ Step RestartAction::Complete(const ActionCall& call, Engine& engine, BootTime ca
   }
   const bool waiting_may_help = now < call.deadline || started.error().retryable();
   if (waiting_may_help) return Step::LookAgain(kRetryStart, started.error().message, called);
-  return Step::Outcome(AttemptState::kFailed,
-                       "it is stopped and cannot be started: " + started.error().message, called);
+  Step failed =
+      Step::Outcome(AttemptState::kFailed,
+                    "it is stopped and cannot be started: " + started.error().message, called);
+  failed.found[kLeftDown] = stopped.finished_at_raw;
+  return failed;
 }
 
 Step RestartAction::Unchanged(const ActionCall& call, const std::string& refusal,

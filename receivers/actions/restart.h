@@ -42,7 +42,8 @@ class RestartAction final : public Action {
   // On a hand.
   Step CallEngine(const ActionCall& call) const;
   Step FindOut(const ActionCall& call, const std::string& refusal, BootTime called) const;
-  Step Complete(const ActionCall& call, Engine& engine, BootTime called) const;
+  Step Complete(const ActionCall& call, Engine& engine, const Container& stopped,
+                BootTime called) const;
   Step Unchanged(const ActionCall& call, const std::string& refusal, BootTime called) const;
   Status Ask(Engine& engine, const ActionCall& call, bool running) const;
 

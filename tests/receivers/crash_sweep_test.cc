@@ -34,6 +34,7 @@ struct Fate {
   std::optional<Fault> fault;
   int restarts_max;  // calls for one cause; the second one is the allowed reissue
   int starts_max;    // what the container went through
+  bool half = false; // it stops and does not start
 };
 void PrintTo(const Fate& fate, std::ostream* out) { *out << fate.name; }
 
@@ -43,7 +44,7 @@ std::vector<Fate> Fates() {
       {"answers", std::nullopt, 2, 1},
       {"times out, done", TimesOut(Happens::kNow), 1, 1},
       {"times out, not done", TimesOut(Happens::kNever), 2, 1},
-      {"dies in between", Fault{reset, Happens::kHalf}, 1, 1},
+      {"dies in between", Fault{reset, Happens::kHalf}, 1, 1, true},
       {"refuses after stopping", Fault{Error{"port is taken"}, Happens::kHalf}, 1, 1},
   };
 }
@@ -163,6 +164,9 @@ TEST_P(CrashSweepTest, OneCrashAnywhere_S01) {
 }
 
 TEST_P(CrashSweepTest, TwoCrashesAnywhereInTheFirstSteps) {
+  if (GetParam().restarts_max == 1 && GetParam().starts_max == 1 && !GetParam().half) {
+    GTEST_SKIP() << "nothing that the other fates do not show";
+  }
   for (const Crash::Where first : kPlaces) {
     for (int i = 1; i <= 5; ++i) {
       for (const Crash::Where second : kPlaces) {

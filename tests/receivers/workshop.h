@@ -198,9 +198,9 @@ class Workshop {
   void Fire(const std::string& name) { Fire(Said{.labels = {{"alertname", name}}}); }
   void Resolve(const Said& said) { Accepted(Post(said, true)); }
   void Resolve(const std::string& name) { Resolve(Said{.labels = {{"alertname", name}}}); }
-  Status TryFire(const std::string& name) {
-    return Post(Said{.labels = {{"alertname", name}}}, false);
-  }
+  Status TryFire(const Said& said) { return Post(said, false); }
+  Status TryFire(const std::string& name) { return TryFire(Said{.labels = {{"alertname", name}}}); }
+  Status TryResolve(const Said& said) { return Post(said, true); }
   Status Post(AlertBatch batch) {
     std::optional<Status> answer;
     process_->alerts->Post(std::move(batch), [&](Status status) { answer = status; });
@@ -337,9 +337,9 @@ class Workshop {
   }
   void Hear() {
     if (!process_) return;
-    const std::vector<EngineEvent> events = engine.Events();
-    for (; heard_ < events.size(); ++heard_) {
-      if (hears_events) process_->mender->OnEngineEvent(events[heard_], clock.Now());
+    for (const EngineEvent& event : engine.Events(heard_)) {
+      ++heard_;
+      if (hears_events) process_->mender->OnEngineEvent(event, clock.Now());
     }
   }
   Status Post(const Said& said, bool resolved) {

@@ -107,7 +107,7 @@ class FakeEngine final : public Engine {
   std::vector<std::string> Calls() const;
   std::vector<std::string> Acts() const;           // without those that only look
   int Starts(const std::string& container) const;  // by anybody, since it was added
-  std::vector<EngineEvent> Events() const;         // all that happened, told or lost
+  std::vector<EngineEvent> Events(std::size_t from = 0) const;  // all that happened, told or lost
   std::vector<std::string> EventNames() const;     // "shop-web-1 die"
   int Followers() const;
   // Until each follower (but the caller itself) has been given every event so far; what happens in

@@ -303,9 +303,10 @@ int FakeEngine::Starts(const std::string& container) const {
   return live->starts;
 }
 
-std::vector<EngineEvent> FakeEngine::Events() const {
+std::vector<EngineEvent> FakeEngine::Events(std::size_t from) const {
   const Lock lock(mutex_);
-  return events_;
+  const auto begin = events_.begin() + static_cast<std::ptrdiff_t>(std::min(from, events_.size()));
+  return {begin, events_.end()};
 }
 
 std::vector<std::string> FakeEngine::EventNames() const {

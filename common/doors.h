@@ -59,7 +59,8 @@ class Doors {
   void BeginHandler(Peer peer);
   void BeginAnswer(Peer peer, BootTime now);
   void Rest(Peer peer, BootTime now);  // answered; waits for the next request
-  // About to be closed: its descriptor is no longer ours to touch, and its place is free.
+  // Answered for the last time, or about to be closed: its descriptor is no longer ours to touch,
+  // and its place is free.
   void Leave(Peer peer);
   void Forget(Peer peer) { connections_.erase(peer); }
   int DescriptorOf(Peer peer) const;  // -1 if it is not known

@@ -88,7 +88,12 @@ struct TlsOptions {
   std::string ca_file;
   std::string cert_file;
   std::string key_file;
+  std::string ca;  // the same as PEM texts, if there is no file
+  std::string cert;
+  std::string key;
   std::string server_name;
+  std::string min_version = "TLS12";  // TLS10 to TLS13
+  std::string max_version = "TLS13";
   bool insecure_skip_verify = false;
 };
 

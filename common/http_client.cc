@@ -146,6 +146,17 @@ class HeaderList {
   curl_slist* list_ = nullptr;
 };
 
+long TlsVersions(const TlsOptions& tls) {
+  long versions = CURL_SSLVERSION_TLSv1_2;
+  if (tls.min_version == "TLS10") versions = CURL_SSLVERSION_TLSv1_0;
+  if (tls.min_version == "TLS11") versions = CURL_SSLVERSION_TLSv1_1;
+  if (tls.min_version == "TLS13") versions = CURL_SSLVERSION_TLSv1_3;
+  if (tls.max_version == "TLS10") return versions | CURL_SSLVERSION_MAX_TLSv1_0;
+  if (tls.max_version == "TLS11") return versions | CURL_SSLVERSION_MAX_TLSv1_1;
+  if (tls.max_version == "TLS12") return versions | CURL_SSLVERSION_MAX_TLSv1_2;
+  return versions | CURL_SSLVERSION_MAX_TLSv1_3;
+}
+
 Cause CauseOf(CURLcode code) {
   switch (code) {
     case CURLE_URL_MALFORMAT:
@@ -187,6 +198,8 @@ class Exchange {
   void PrepareMethod();
   void PrepareHeaders();
   void PrepareTls();
+  void SetPem(const std::string& path, CURLoption by_path, const std::string& text,
+              CURLoption by_text);
   Result<HttpResponse> Drive();
   bool LookAtTime();
   bool OnHeader(std::string_view line);
@@ -278,14 +291,24 @@ void Exchange::PrepareMethod() {
   Set(CURLOPT_CUSTOMREQUEST, method.c_str());
 }
 
+void Exchange::SetPem(const std::string& path, CURLoption by_path, const std::string& text,
+                      CURLoption by_text) {
+  if (!path.empty()) {
+    Set(by_path, path.c_str());
+  } else if (!text.empty()) {
+    curl_blob blob{const_cast<char*>(text.data()), text.size(), CURL_BLOB_COPY};
+    Set(by_text, &blob);
+  }
+}
+
 void Exchange::PrepareTls() {
   const TlsOptions& tls = options_.tls;
-  Set(CURLOPT_SSLVERSION, long{CURL_SSLVERSION_TLSv1_2});
+  Set(CURLOPT_SSLVERSION, TlsVersions(tls));
   Set(CURLOPT_SSL_VERIFYPEER, tls.insecure_skip_verify ? 0L : 1L);
   Set(CURLOPT_SSL_VERIFYHOST, tls.insecure_skip_verify ? 0L : 2L);
-  if (!tls.ca_file.empty()) Set(CURLOPT_CAINFO, tls.ca_file.c_str());
-  if (!tls.cert_file.empty()) Set(CURLOPT_SSLCERT, tls.cert_file.c_str());
-  if (!tls.key_file.empty()) Set(CURLOPT_SSLKEY, tls.key_file.c_str());
+  SetPem(tls.ca_file, CURLOPT_CAINFO, tls.ca, CURLOPT_CAINFO_BLOB);
+  SetPem(tls.cert_file, CURLOPT_SSLCERT, tls.cert, CURLOPT_SSLCERT_BLOB);
+  SetPem(tls.key_file, CURLOPT_SSLKEY, tls.key, CURLOPT_SSLKEY_BLOB);
   if (tls.server_name.empty() || url_.scheme != "https") {
     Set(CURLOPT_URL, url_.text.c_str());
     return;
@@ -533,6 +556,8 @@ Result<HttpResponse> HttpClient::Send(const HttpRequest& request, const HttpOpti
       elsewhere = options;
       elsewhere.tls.cert_file.clear();
       elsewhere.tls.key_file.clear();
+      elsewhere.tls.cert.clear();
+      elsewhere.tls.key.clear();
       elsewhere.tls.server_name.clear();
       how = &elsewhere;
     }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdlib>
 #include <filesystem>
+#include <tuple>
 #include <utility>
 
 #include "common/digest.h"
@@ -35,6 +37,15 @@ std::string Lower(std::string text) {
   return text;
 }
 
+// As Go: the upper case first, then the lower.
+std::string FromEnvironment(const std::string& name) {
+  for (const std::string& spelling : {name, Lower(name)}) {
+    const char* value = std::getenv(spelling.c_str());
+    if (value != nullptr && *value != '\0') return value;
+  }
+  return {};
+}
+
 TlsOptions ReadTls(const Node& node, const std::string& directory, yaml::Complaints& complaints) {
   TlsOptions tls;
   Mapping m(node, "tls_config", complaints);
@@ -43,19 +54,32 @@ TlsOptions ReadTls(const Node& node, const std::string& directory, yaml::Complai
   tls.key_file = Resolve(directory, m.Get<std::string>("key_file", ""));
   tls.server_name = m.Get<std::string>("server_name", "");
   tls.insecure_skip_verify = m.Get("insecure_skip_verify", false);
-  if (tls.cert_file.empty() != tls.key_file.empty()) {
-    m.Complain(node.place, "exactly one of cert_file and key_file is configured, both are needed");
+  tls.ca = m.Get<std::string>("ca", "");
+  tls.cert = m.Get<std::string>("cert", "");
+  tls.key = m.Get<std::string>("key", "");
+  const bool has_cert = !tls.cert_file.empty() || !tls.cert.empty();
+  const bool has_key = !tls.key_file.empty() || !tls.key.empty();
+  if (has_cert != has_key) {
+    m.Complain(node.place, "exactly one of cert and key is configured, both are needed");
   }
-  for (const char* key : {"ca", "cert", "key", "ca_ref", "cert_ref", "key_ref", "max_version"}) {
+  for (const auto& [key, text, file] :
+       {std::tuple{"ca", tls.ca, tls.ca_file}, std::tuple{"cert", tls.cert, tls.cert_file},
+        std::tuple{"key", tls.key, tls.key_file}}) {
+    if (text.empty() || file.empty()) continue;
+    m.Complain(node.place,
+               fmt::format("at most one of {} and {}_file must be configured", key, key));
+  }
+  for (const char* key : {"ca_ref", "cert_ref", "key_ref"}) {
     if (Given(m.Child(key))) {
       m.Complain(m.Child(key)->place, std::string(key) + " is not supported by this version");
     }
   }
-  const std::vector<std::pair<std::string, int>> versions = {
-      {"TLS10", 0}, {"TLS11", 1}, {"TLS12", 2}, {"TLS13", 3}};
-  if (m.OneOf("min_version", 2, versions) > 2) {
-    m.Complain(m.Child("min_version")->place,
-               "TLS13 as min_version is not supported by this version");
+  const std::vector<std::pair<std::string, std::string>> versions = {
+      {"TLS10", "TLS10"}, {"TLS11", "TLS11"}, {"TLS12", "TLS12"}, {"TLS13", "TLS13"}};
+  tls.min_version = m.OneOf("min_version", tls.min_version, versions);
+  tls.max_version = m.OneOf("max_version", tls.max_version, versions);
+  if (tls.min_version > tls.max_version) {
+    m.Complain(node.place, "min_version is newer than max_version");
   }
   return tls;
 }
@@ -122,28 +146,36 @@ void ReadHeaders(Mapping& m, const std::string& directory, HttpConfig& config) {
 
 HttpConfig ReadHttpConfig(const Node& node, const std::string& directory,
                           yaml::Complaints& complaints) {
-  HttpConfig config;
   Mapping m(node, "http_config", complaints);
+  return ReadHttpConfig(m, directory);
+}
+
+HttpConfig ReadHttpConfig(Mapping& m, const std::string& directory) {
+  HttpConfig config;
   ReadCredentials(m, directory, config);
   if (const Node* tls = m.Child("tls_config"); Given(tls)) {
-    config.tls = ReadTls(*tls, directory, complaints);
+    config.tls = ReadTls(*tls, directory, m.complaints());
   }
   config.proxy_url = m.Get<std::string>("proxy_url", "");
   config.no_proxy = m.Get<std::string>("no_proxy", "");
   config.follow_redirects = m.Get("follow_redirects", true);
   m.Get("enable_http2", true);  // a wish that libcurl may grant or not
   ReadHeaders(m, directory, config);
-  const bool from_environment = m.Get("proxy_from_environment", false);
-  if (from_environment) {
+  config.proxy_from_environment = m.Get("proxy_from_environment", false);
+  if (config.proxy_from_environment && !config.proxy_url.empty()) {
     m.Complain(m.Child("proxy_from_environment")->place,
-               "proxy_from_environment is not supported by this version");
+               "if proxy_from_environment is configured, proxy_url must not be");
+  }
+  if (config.proxy_from_environment && !config.no_proxy.empty()) {
+    m.Complain(m.Child("proxy_from_environment")->place,
+               "if proxy_from_environment is configured, no_proxy must not be");
   }
   for (const char* key : {"oauth2", "proxy_connect_header"}) {
     if (Given(m.Child(key))) {
       m.Complain(m.Child(key)->place, std::string(key) + " is not supported by this version");
     }
   }
-  if (config.proxy_url.empty() && !config.no_proxy.empty()) {
+  if (config.proxy_url.empty() && !config.no_proxy.empty() && !config.proxy_from_environment) {
     m.Complain(m.Child("no_proxy")->place, "if no_proxy is configured, proxy_url must be, too");
   }
   return config;
@@ -153,6 +185,11 @@ Status HttpConfig::Apply(HttpRequest& request, HttpOptions& options) const {
   options.tls = tls;
   options.proxy_url = proxy_url;
   options.no_proxy = no_proxy;
+  if (proxy_from_environment) {
+    options.proxy_url =
+        FromEnvironment(request.url.starts_with("https:") ? "HTTPS_PROXY" : "HTTP_PROXY");
+    options.no_proxy = FromEnvironment("NO_PROXY");
+  }
   options.follow_redirects = follow_redirects;
   for (const auto& [name, secrets] : headers) {
     for (const Secret& secret : secrets) {

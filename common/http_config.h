@@ -28,6 +28,7 @@ struct HttpConfig {
   TlsOptions tls;
   std::string proxy_url;
   std::string no_proxy;
+  bool proxy_from_environment = false;  // HTTP_PROXY, HTTPS_PROXY, NO_PROXY or in lower case
   bool follow_redirects = true;
   std::map<std::string, std::vector<Secret>> headers;
 
@@ -39,5 +40,7 @@ struct HttpConfig {
 // paths start at `directory`.
 HttpConfig ReadHttpConfig(const yaml::Node& node, const std::string& directory,
                           yaml::Complaints& complaints);
+// The same keys where they stand among others, as in scrape_configs and remote_write.
+HttpConfig ReadHttpConfig(yaml::Mapping& m, const std::string& directory);
 
 }  // namespace fettle

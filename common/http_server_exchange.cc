@@ -180,7 +180,7 @@ int Exchange::Serve() {
   if (has_body_ && !body_read_) Drain();
   if (peer_) {
     const BootTime now = SystemClock().Now().boot;
-    WithDoors([&](Doors& doors) { doors.Rest(*peer_, now); });
+    WithDoors([&](Doors& doors) { close_ ? doors.Leave(*peer_) : doors.Rest(*peer_, now); });
   }
   // Who stops shuts those that rest; whoever comes to rest after that closes by itself.
   if (shared_.stopping) mg_disable_connection_keep_alive(connection_);
@@ -193,6 +193,7 @@ void Exchange::ServeError(int status, std::string_view reason, std::string_view 
   HttpResponse response = Refuse(reason, TextResponse(status, fmt::format("{}\n", text)));
   shared_.stats.Served(nullptr, status, Micros(0));
   Write(response);
+  if (peer_) WithDoors([&](Doors& doors) { doors.Leave(*peer_); });
 }
 
 void Exchange::ReadHead() {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include "tests/support/temp_dir.h"
 
@@ -90,6 +91,40 @@ http_headers: {X-Scope: {values: [a, b]}, X-Key: {secrets: [s]}}
             2);
 }
 
+TEST(HttpConfigTest, ReadsTheEnvironmentsProxyOnlyWhenTold) {
+  ::setenv("HTTPS_PROXY", "http://secure:1", 1);
+  ::setenv("http_proxy", "http://plain:2", 1);
+  ::setenv("NO_PROXY", "localhost", 1);
+  const auto proxy = [](const std::string& text, const std::string& url) {
+    HttpRequest request;
+    request.url = url;
+    HttpOptions options;
+    EXPECT_TRUE(ReadText(text).config.Apply(request, options));
+    return options.proxy_url + " " + options.no_proxy;
+  };
+  EXPECT_EQ(proxy("proxy_from_environment: true", "https://a/"), "http://secure:1 localhost");
+  EXPECT_EQ(proxy("proxy_from_environment: true", "http://a/"), "http://plain:2 localhost");
+  EXPECT_EQ(proxy("{}", "http://a/"), " ");
+  for (const char* name : {"HTTPS_PROXY", "http_proxy", "NO_PROXY"}) ::unsetenv(name);
+}
+
+TEST(HttpConfigTest, StandsAmongOtherKeys) {
+  yaml::Complaints complaints;
+  const auto node =
+      yaml::Load("{job_name: a, bearer_token: t, tls_config: {ca: PEM, min_version: TLS13}}",
+                 "f.yml", complaints);
+  HttpConfig config;
+  {
+    yaml::Mapping m(*node, "scrape_configs", complaints);
+    EXPECT_EQ(m.Require<std::string>("job_name"), "a");
+    config = ReadHttpConfig(m, "");
+  }
+  EXPECT_EQ(complaints.ToString(), "");
+  EXPECT_EQ(Authorization(config), "Bearer t");
+  EXPECT_EQ(config.tls.ca, "PEM");
+  EXPECT_EQ(config.tls.min_version, "TLS13");
+}
+
 TEST(HttpConfigTest, ComplainsWithPlaceAndReason) {
   struct Case {
     std::string text;
@@ -106,11 +141,18 @@ TEST(HttpConfigTest, ComplainsWithPlaceAndReason) {
        "f.yml:1:16: http_config.authorization: authorization type cannot be set to \"basic\", use "
        "\"basic_auth\" instead"},
       {"tls_config: {cert_file: c}",
-       "f.yml:1:13: tls_config: exactly one of cert_file and key_file is configured, both are "
-       "needed"},
+       "f.yml:1:13: tls_config: exactly one of cert and key is configured, both are needed"},
+      {"tls_config: {ca: x, ca_file: y}",
+       "f.yml:1:13: tls_config: at most one of ca and ca_file must be configured"},
+      {"tls_config: {min_version: TLS13, max_version: TLS12}",
+       "f.yml:1:13: tls_config: min_version is newer than max_version"},
+      {"tls_config: {min_version: 1.3}",
+       "f.yml:1:27: tls_config: min_version must be TLS10, TLS11, TLS12 or TLS13, not \"1.3\""},
       {"oauth2: {client_id: x}", "f.yml:1:9: http_config: oauth2 is not supported by this version"},
-      {"proxy_from_environment: true",
-       "f.yml:1:25: http_config: proxy_from_environment is not supported by this version"},
+      {"{proxy_from_environment: true, proxy_url: 'http://p'}",
+       "f.yml:1:26: http_config: if proxy_from_environment is configured, proxy_url must not be"},
+      {"{proxy_from_environment: true, no_proxy: x}",
+       "f.yml:1:26: http_config: if proxy_from_environment is configured, no_proxy must not be"},
       {"no_proxy: x", "f.yml:1:11: http_config: if no_proxy is configured, proxy_url must be, too"},
       {"http_headers: {Authorization: {values: [x]}}",
        "f.yml:1:16: http_config: setting header \"Authorization\" is not allowed"},

@@ -283,6 +283,24 @@ TEST_F(HttpServerTlsTest, ClientTrustsOnlyWhomItShould) {
   EXPECT_THAT(AskHello(), HasSubstr("missing.crt"));
 }
 
+TEST_F(HttpServerTlsTest, ClientTakesPemTextsAndKeepsToItsVersions) {
+  server.web_config.tls->client_auth_type = "RequireAndVerifyClientCert";
+  server.web_config.tls->client_ca_file = ca_file;
+  server.web_config.tls->max_version = "TLS12";
+  server.Start();
+  const CertifiedKey pair = authority.Issue("client", {});
+  options.tls.ca_file.clear();
+  options.tls.ca = authority.certificate();
+  options.tls.cert = pair.certificate;
+  options.tls.key = pair.key;
+  EXPECT_EQ(AskHello(), kHello);
+  options.tls.min_version = "TLS13";
+  EXPECT_NE(AskHello(), kHello);
+  options.tls.min_version = "TLS11";
+  options.tls.max_version = "TLS11";
+  EXPECT_NE(AskHello(), kHello);
+}
+
 TEST_F(HttpServerTlsTest, ClientVerifiesTheNameItIsTold) {
   Use(authority.Issue("server", {"DNS:fettle.example.org"}));
   std::string host;

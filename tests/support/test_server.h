@@ -14,7 +14,11 @@ namespace fettle {
 
 class TestServer {
  public:
-  TestServer() { options.listen_address = "127.0.0.1:0"; }
+  TestServer() {
+    options.listen_address = "127.0.0.1:0";
+    // A test's client may come again before a busy machine has closed its last connection.
+    options.connections_per_address_max = 50;
+  }
 
   void Route(std::string method, std::string path, HttpHandler handler, Role role = Role::kRead) {
     router_.Add(std::move(method), std::move(path), role, std::move(handler));

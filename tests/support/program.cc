@@ -38,18 +38,22 @@ int Program::Stop() {
   return child_->Wait(20s).value_or(-1);
 }
 
-HttpResponse Program::Get(const std::string& path) {
-  HttpRequest request{.url = url() + path};
-  if (!options_.token.empty()) request.headers.Set("Authorization", "Bearer " + options_.token);
-  Result<HttpResponse> response = client_.Send(request, {.timeout = 20s});
-  return response ? *std::move(response) : HttpResponse{0, {}, response.error().message};
-}
+HttpResponse Program::Get(const std::string& path) { return Send({.url = path}); }
 
 HttpResponse Program::Post(const std::string& path, const std::string& body) {
-  HttpRequest request{.method = "POST", .url = url() + path, .body = body};
+  HttpRequest request{.method = "POST", .url = path, .body = body};
   request.headers.Set("Content-Type", "application/json");
-  if (!options_.token.empty()) request.headers.Set("Authorization", "Bearer " + options_.token);
-  Result<HttpResponse> response = client_.Send(request, {.timeout = 20s});
+  return Send(std::move(request));
+}
+
+HttpResponse Program::Send(HttpRequest request) {
+  request.url = url() + request.url;
+  if (!options_.token.empty() && !request.headers.Has("Authorization")) {
+    request.headers.Set("Authorization", "Bearer " + options_.token);
+  }
+  HttpOptions how{.timeout = 20s};
+  how.tls.insecure_skip_verify = options_.tls;
+  Result<HttpResponse> response = client_.Send(request, how);
   return response ? *std::move(response) : HttpResponse{0, {}, response.error().message};
 }
 

@@ -22,6 +22,7 @@ class Program {
     std::vector<std::string> arguments = {};
     std::map<std::string, std::string> environment = {};
     std::string token = {};  // sent with every request of this fixture
+    bool tls = false;        // the arguments make it serve TLS, by whatever certificate
   };
   explicit Program(Options options);
 
@@ -34,7 +35,9 @@ class Program {
   bool Running() { return child_ && child_->Running(); }
   pid_t pid() const { return child_->pid(); }
 
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::string url() const {
+    return (options_.tls ? "https://127.0.0.1:" : "http://127.0.0.1:") + std::to_string(port_);
+  }
   int port() const { return port_; }
   std::string storage() const { return dir_ / "data"; }
   const TempDir& dir() const { return dir_; }
@@ -42,6 +45,8 @@ class Program {
 
   HttpResponse Get(const std::string& path);
   HttpResponse Post(const std::string& path, const std::string& body);
+  // Any request; status 0 and the reason if there was no answer. `url` is only the path.
+  HttpResponse Send(HttpRequest request);
   // Of GET /metrics: the value of a series as it is written there, or -1 if it is absent.
   double Metric(const std::string& series);
   // Of /api/v1/query: the value of the first element, or -1 if the answer is empty.

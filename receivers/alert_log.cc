@@ -31,7 +31,7 @@ std::uint64_t SequenceOf(const std::string& id) {
 // and the store takes bodies up to 16 MiB.
 std::vector<std::string> Bodies(const Posting& posting) {
   std::vector<std::string> bodies;
-  Posting part{posting.source, posting.at, posting.timed_out, {}};
+  Posting part{posting.source, posting.at, posting.lapsed, {}};
   std::size_t bytes = 0;
   for (const LiveAlert& alert : posting.alerts) {
     part.alerts.push_back(alert);

@@ -70,20 +70,21 @@ Status Alerts::Restore(const Moment& now) {
   for (LiveAlert& alert : restored->live) Believe(std::move(alert), now);
   for (Posting& posting : restored->postings) {
     for (LiveAlert& alert : posting.alerts) {
-      if (posting.timed_out) {
-        PutTimedOut(alert, now);
+      if (posting.lapsed) {
+        PutLapsed(alert, now);
       } else {
         Put(std::move(alert), now);
       }
     }
   }
-  // Nobody could repeat an alert while we were down, so our time-outs start again. Those that ran
-  // out before are stored as ended (see Expire).
+  // Nobody could repeat an alert while we were down, so all senders get their time again. What had
+  // ended before is stored as such (see Expire).
   const Time patience = now.wall + Millis(resolve_timeout_.load());
   for (auto& [fingerprint, live] : live_) {
-    if (!live->times_out || live->alert.ends_at >= patience) continue;
+    if (!live->leased() || live->alert.ends_at >= patience) continue;
     auto longer = std::make_shared<LiveAlert>(*live);
     longer->alert.ends_at = patience;
+    longer->times_out = true;
     live = std::move(longer);
   }
   ends_.clear();
@@ -169,11 +170,11 @@ void Alerts::Append(std::shared_ptr<const Posting> posting, std::string complain
 void Alerts::Fold(const Posting& posting, const Moment& now) {
   std::vector<Live> changed;
   for (const LiveAlert& alert : posting.alerts) {
-    Live live = posting.timed_out ? PutTimedOut(alert, now) : Put(alert, now);
+    Live live = posting.lapsed ? PutLapsed(alert, now) : Put(alert, now);
     if (live != nullptr) changed.push_back(std::move(live));
   }
   Tell(changed, now);
-  if (!posting.timed_out) on_the_way_.fetch_sub(posting.alerts.size());
+  if (!posting.lapsed) on_the_way_.fetch_sub(posting.alerts.size());
   Wait(now);
 }
 
@@ -191,13 +192,14 @@ Alerts::Live Alerts::Put(LiveAlert young, const Moment& now) {
   return Believe(Merge(*old, young), now);
 }
 
-Alerts::Live Alerts::PutTimedOut(const LiveAlert& over, const Moment& now) {
+Alerts::Live Alerts::PutLapsed(const LiveAlert& over, const Moment& now) {
   const Live old = Find(over.fingerprint);
   // Somebody repeated it while this was being stored: it did not run out.
-  if (old == nullptr || !old->times_out || old->alert.ends_at != over.alert.ends_at) return nullptr;
+  if (old == nullptr || !old->leased() || old->alert.ends_at != over.alert.ends_at) return nullptr;
   ends_.erase({old->alert.ends_at, old->fingerprint});
   LiveAlert ended = *old;
   ended.times_out = false;
+  ended.lapsed = true;
   return Believe(std::move(ended), now);
 }
 
@@ -222,29 +224,21 @@ void Alerts::Tell(const std::vector<Live>& changed, const Moment& now) {
   }
 }
 
-// An end that its sender gave is true when its time comes. A time-out of ours is first stored as
-// an end, so that a restart neither forgets it nor starts it again.
+// An end is first stored, so that a restart neither forgets it nor waits for its sender again.
 void Alerts::Expire(const Moment& now) {
-  auto ended = std::make_shared<Posting>();
-  ended->at = now.wall;
-  ended->timed_out = true;
-  std::vector<Live> over;
+  auto over = std::make_shared<Posting>();
+  over->at = now.wall;
+  over->lapsed = true;
   while (!ends_.empty() && ends_.begin()->first <= now.wall) {
-    const Live live = live_.at(ends_.begin()->second);
+    over->alerts.push_back(*live_.at(ends_.begin()->second));
     ends_.erase(ends_.begin());
-    if (live->times_out) {
-      ended->alerts.push_back(*live);
-    } else {
-      over.push_back(live);
-    }
   }
-  Tell(over, now);
-  if (!ended->alerts.empty()) {
-    log_.Append(ended, [this, ended](Status status) {
+  if (!over->alerts.empty()) {
+    log_.Append(over, [this, over](Status status) {
       if (status) return;
-      deps_.log.Warn("could not store that alerts timed out; trying again",
-                     {{"alerts", ended->alerts.size()}, {"err", status.error().message}});
-      deps_.brain.Finish([this, ended](const Moment& later) { ExpireLater(*ended, later); });
+      deps_.log.Warn("could not store that alerts ended; trying again",
+                     {{"alerts", over->alerts.size()}, {"err", status.error().message}});
+      deps_.brain.Finish([this, over](const Moment& later) { ExpireLater(*over, later); });
     });
   }
   Wait(now);
@@ -254,7 +248,7 @@ void Alerts::ExpireLater(const Posting& posting, const Moment& now) {
   deps_.brain.Cancel(expiry_);
   for (const LiveAlert& alert : posting.alerts) {
     const Live live = Find(alert.fingerprint);
-    if (live != nullptr && live->times_out) ends_.emplace(live->alert.ends_at, live->fingerprint);
+    if (live != nullptr && live->leased()) ends_.emplace(live->alert.ends_at, live->fingerprint);
   }
   expiry_ = deps_.brain.At(now.boot + kLookAgain, [this](const Moment& later) {
     expiry_ = {};
@@ -284,7 +278,7 @@ void Alerts::CollectGarbageLater(const Moment& now) {
 void Alerts::Forget(const Moment& now) {
   const std::size_t forgotten = std::erase_if(live_, [&](const auto& entry) {
     const auto& [fingerprint, live] = entry;
-    return live->alert.ResolvedAt(now.wall) && !live->times_out &&
+    return live->alert.ResolvedAt(now.wall) && !live->leased() &&
            std::none_of(consumers_.begin(), consumers_.end(),
                         [&](AlertConsumer* consumer) { return consumer->Needs(fingerprint); });
   });

@@ -3,7 +3,8 @@
 // The way of a posting: checked and given its defaults on the caller's thread; appended to the
 // store; folded into the live set on the brain; then all its changes handed to each consumer, in
 // the order they subscribed. A restart restores the live set from the store. Merging is Alertmanager's
-// (posting.h). Post() and Look() are safe from any thread; everything else belongs to the brain.
+// (posting.h). The end of a firing alert that nobody repeats is stored when it comes, so that a
+// restart knows whose senders still have their time to repeat. Post() and Look() are safe from any thread; everything else belongs to the brain.
 #pragma once
 
 #include <array>
@@ -84,7 +85,7 @@ class Alerts final : public AlertSink {
   void Fold(const Posting& posting, const Moment& now);
   // What is believed afterwards, or nullptr if that is no news.
   Live Put(LiveAlert young, const Moment& now);
-  Live PutTimedOut(const LiveAlert& over, const Moment& now);
+  Live PutLapsed(const LiveAlert& over, const Moment& now);
   Live Believe(LiveAlert alert, const Moment& now);
   void Tell(const std::vector<Live>& changed, const Moment& now);
   void Expire(const Moment& now);

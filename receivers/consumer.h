@@ -21,6 +21,11 @@ struct LiveAlert {
   Time updated_at;
   // The end is only a time-out of ours, not the sender's word.
   bool times_out = false;
+  // Its end came without another word of its sender, and that is stored.
+  bool lapsed = false;
+
+  // It fired when it was last heard of, so its end is one only if nobody repeats it until then.
+  bool leased() const { return !lapsed && alert.ends_at > updated_at; }
 };
 
 // Called on the brain, after the alert is stored, at every change: new, re-posted, resolved, timed

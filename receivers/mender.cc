@@ -205,7 +205,7 @@ void Mender::Reopen(Live& live, const std::string& why, const Moment& now) {
 }
 
 void Mender::EndTrigger(const LiveAlert& alert, const Moment& now) {
-  if (!alert.times_out) {
+  if (!alert.times_out && !alert.lapsed) {
     Ended& ended = ended_[alert.fingerprint];
     if (ended.starts_at <= alert.alert.starts_at) {
       ended = {alert.alert.starts_at, now.boot + kOvertakingMax};

@@ -77,6 +77,7 @@ void WriteAlert(JsonWriter& writer, const LiveAlert& live) {
   writer.Field("starts", ToMillis(live.alert.starts_at));
   writer.Field("ends", ToMillis(live.alert.ends_at));
   if (live.times_out) writer.Field("times_out", true);
+  if (live.lapsed) writer.Field("lapsed", true);
   if (!live.alert.generator_url.empty()) writer.Field("url", live.alert.generator_url);
 }
 
@@ -94,6 +95,7 @@ LiveAlert ReadAlert(const Json& json, AlertSource source, Time updated_at) {
   live.alert.ends_at = TimeFromMillis(json["ends"].IntegerOr(0));
   live.alert.generator_url = json["url"].StringOr("");
   live.times_out = json["times_out"].BoolOr(false);
+  live.lapsed = json["lapsed"].BoolOr(false);
   live.fingerprint = live.alert.labels.Fingerprint();
   live.source = source;
   live.updated_at = updated_at;
@@ -140,6 +142,7 @@ LiveAlert Merge(const LiveAlert& old, const LiveAlert& young) {
   if (young.updated_at < old.updated_at) return Merge(young, old);
   const Time now = young.updated_at;
   LiveAlert merged = young;
+  merged.lapsed = false;
   // Heard by the webhook while somebody else says so too: the one that is told to people counts.
   if (young.source == AlertSource::kWebhook && !old.alert.ResolvedAt(now)) {
     merged.source = old.source;
@@ -163,7 +166,7 @@ std::string EncodePosting(const Posting& posting) {
   writer.BeginObject();
   writer.Field("source", SourceName(posting.source));
   writer.Field("at", ToMillis(posting.at));
-  if (posting.timed_out) writer.Field("timed_out", true);
+  if (posting.lapsed) writer.Field("lapsed", true);
   writer.Key("alerts").BeginArray();
   for (const LiveAlert& live : posting.alerts) {
     writer.BeginObject();
@@ -180,7 +183,7 @@ Result<Posting> DecodePosting(std::string_view body) {
   Posting posting;
   posting.source = SourceOf((*json)["source"].StringOr(""));
   posting.at = TimeFromMillis((*json)["at"].IntegerOr(0));
-  posting.timed_out = (*json)["timed_out"].BoolOr(false);
+  posting.lapsed = (*json)["lapsed"].BoolOr(false);
   for (const Json& item : (*json)["alerts"].Items()) {
     posting.alerts.push_back(ReadAlert(item, posting.source, posting.at));
   }

@@ -17,9 +17,9 @@ namespace fettle::receivers {
 struct Posting {
   AlertSource source = AlertSource::kRules;
   Time at;  // when it was received: the younger of two postings wins
-  // Not a sender's word but ours: these alerts ran out at their ends_at, unless somebody repeated
+  // Not a sender's word but ours: these alerts lapsed at their ends_at, unless somebody repeated
   // them meanwhile.
-  bool timed_out = false;
+  bool lapsed = false;
   std::vector<LiveAlert> alerts;
 };
 

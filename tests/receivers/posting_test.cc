@@ -143,11 +143,11 @@ TEST(PostingTest, WhatIsStoredReadsBackTheSame) {
   alert.annotations = Labels{{"summary", "\"<&>\" \n ü"}};
   alert.generator_url = "http://p/graph?g0.expr=up%3D%3D0";
   Checked checked = CheckAlerts({AlertSource::kEvents, {alert, Named("b")}}, {}, kNow);
-  checked.posting.timed_out = true;
+  checked.posting.lapsed = true;
   const Posting again = DecodePosting(EncodePosting(checked.posting)).value();
   EXPECT_EQ(again.source, AlertSource::kEvents);
   EXPECT_EQ(again.at, kNow);
-  EXPECT_TRUE(again.timed_out);
+  EXPECT_TRUE(again.lapsed);
   ASSERT_THAT(again.alerts, SizeIs(2));
   EXPECT_EQ(again.alerts[0].alert.labels, alert.labels);
   EXPECT_EQ(again.alerts[0].alert.annotations, alert.annotations);

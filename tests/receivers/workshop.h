@@ -298,9 +298,9 @@ class Workshop {
   // Everything that a kill -9 takes away.
   struct Process {
     explicit Process(Workshop& shop) {
-      Engine* engine = shop.engine_in_between;
-      if (engine == nullptr) engine = &shop.engine;
-      targets = std::make_unique<Targets>(Targets::Deps{{{"local", engine}}, &shop.backups_});
+      Engine* seen = shop.engine_in_between;
+      if (seen == nullptr) seen = &shop.engine;
+      targets = std::make_unique<Targets>(Targets::Deps{{{"local", seen}}, &shop.backups_});
       alerts = std::make_unique<Alerts>(Alerts::Deps{brain, folding, shop.store, shop.clock,
                                                      shop.metrics, shop.log.For("alerts")},
                                         Alerts::Options{});

@@ -1,0 +1,123 @@
+#include "tests/support/prometheus_server.h"
+
+#include <snappy.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <map>
+
+#include "common/json.h"
+#include "tests/support/wait.h"
+
+namespace fettle {
+namespace {
+
+// Protocol buffers by hand: the three messages of remote write 1.0 need no more.
+void AppendVarint(std::uint64_t value, std::string& out) {
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>((value & 0x7f) | 0x80);
+  out += static_cast<char>(value);
+}
+
+void AppendBytes(int field, std::string_view bytes, std::string& out) {
+  AppendVarint(static_cast<std::uint64_t>(field) << 3 | 2, out);
+  AppendVarint(bytes.size(), out);
+  out += bytes;
+}
+
+std::string EncodeSample(const Sample& sample) {
+  std::string out;
+  out += '\x09';  // 1: double
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &sample.value, sizeof(bits));
+  for (int i = 0; i < 8; ++i) out += static_cast<char>(bits >> (8 * i));
+  out += '\x10';  // 2: varint
+  AppendVarint(static_cast<std::uint64_t>(ToMillis(sample.at)), out);
+  return out;
+}
+
+std::string EncodeRequest(const std::vector<Sample>& samples) {
+  std::map<Labels, std::string> series;
+  for (const Sample& sample : samples) {
+    const auto [at, fresh] = series.try_emplace(sample.labels);
+    if (fresh) {
+      for (const auto& [name, value] : sample.labels) {
+        std::string label;
+        AppendBytes(1, name, label);
+        AppendBytes(2, value, label);
+        AppendBytes(1, label, at->second);
+      }
+    }
+    AppendBytes(2, EncodeSample(sample), at->second);
+  }
+  std::string request;
+  for (const auto& [labels, encoded] : series) AppendBytes(1, encoded, request);
+  return request;
+}
+
+}  // namespace
+
+std::string PrometheusServer::Program() {
+  if (const char* given = std::getenv("FETTLE_PROMETHEUS")) return given;
+  const std::string installed = "/usr/bin/prometheus";
+  return std::filesystem::exists(installed) ? installed : "";
+}
+
+std::unique_ptr<PrometheusServer> PrometheusServer::Start() {
+  std::unique_ptr<PrometheusServer> server(new PrometheusServer);
+  const TempDir& directory = server->directory_;
+  const std::string config =
+      directory.Write("prometheus.yml", "storage: {tsdb: {out_of_order_time_window: 100000d}}\n");
+  server->port_ = FreePort();
+  server->child_ = Child::Start(
+      {.argv = {Program(), "--config.file=" + config, "--storage.tsdb.path=" + (directory / "data"),
+                "--web.listen-address=127.0.0.1:" + std::to_string(server->port_),
+                "--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=100y",
+                "--storage.tsdb.min-block-duration=10000h",
+                "--storage.tsdb.max-block-duration=20000h",
+                "--enable-feature=promql-experimental-functions"},
+       .log_file = directory / "log"});
+  const bool up = WaitUntil([&] { return !server->Version().empty(); });
+  if (!up) {
+    std::fprintf(stderr, "prometheus does not come up:\n%s\n", server->child_->Log().c_str());
+    std::exit(1);
+  }
+  return server;
+}
+
+std::string PrometheusServer::Version() {
+  const Result<HttpResponse> response = Post("status/buildinfo", {});
+  if (!response || response->status != 200) return "";
+  const Result<Json> json = Json::Parse(response->body);
+  return json ? (*json)["data"]["version"].StringOr("") : "";
+}
+
+Status PrometheusServer::Write(const std::vector<Sample>& samples) {
+  const std::string request = EncodeRequest(samples);
+  HttpRequest post{.method = "POST",
+                   .url = fmt::format("http://127.0.0.1:{}/api/v1/write", port_),
+                   .headers = {{"Content-Type", "application/x-protobuf"},
+                               {"Content-Encoding", "snappy"},
+                               {"X-Prometheus-Remote-Write-Version", "0.1.0"}}};
+  snappy::Compress(request.data(), request.size(), &post.body);
+  const Result<HttpResponse> response = http_.Send(post, {.timeout = Millis(60'000)});
+  if (!response) return tl::unexpected(response.error());
+  if (response->status / 100 == 2) return {};
+  return Fail("remote write: {} {}", response->status, response->body);
+}
+
+Result<HttpResponse> PrometheusServer::Post(
+    const std::string& endpoint, const std::vector<std::pair<std::string, std::string>>& form) {
+  HttpRequest request{.method = endpoint.starts_with("status/") ? "GET" : "POST",
+                      .url = fmt::format("http://127.0.0.1:{}/api/v1/{}", port_, endpoint),
+                      .headers = {{"Content-Type", "application/x-www-form-urlencoded"}}};
+  for (const auto& [name, value] : form) {
+    if (!request.body.empty()) request.body += '&';
+    request.body += name + "=" + PercentEncode(value);
+  }
+  if (request.method == "GET") request.headers = {};
+  return http_.Send(request, {.timeout = Millis(60'000), .body_bytes_max = 256 * 1024 * 1024});
+}
+
+}  // namespace fettle

@@ -15,7 +15,7 @@
 #include "common/json.h"
 #include "rules/query_api.h"
 #include "tests/support/manual_clock.h"
-#include "tests/support/prometheus_server.h"
+#include "tests/support/prometheus_oracle.h"
 
 namespace fettle::rules {
 namespace {
@@ -253,7 +253,7 @@ class QueryMaker {
 class OracleTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    if (PrometheusServer::Program().empty()) return;
+    if (PrometheusOracle::Program().empty()) return;
     world_ = new World;
     const std::vector<Sample> samples = DemoSamples();
     ASSERT_TRUE(world_->samples.Append({samples, Origin::kCollector}));
@@ -270,7 +270,7 @@ class OracleTest : public testing::Test {
   }
 
   struct World {
-    std::unique_ptr<PrometheusServer> prometheus = PrometheusServer::Start();
+    std::unique_ptr<PrometheusOracle> prometheus = PrometheusOracle::Start();
     const bool modern = !prometheus->Version().starts_with("2.");
     ManualClock clock;
     Metrics metrics;

@@ -14,12 +14,12 @@
 
 namespace fettle {
 
-class PrometheusServer {
+class PrometheusOracle {
  public:
   // FETTLE_PROMETHEUS, or what is installed; "" if there is none.
   static std::string Program();
   // Keeps everything, however old. Ends the test program if it does not come up.
-  static std::unique_ptr<PrometheusServer> Start();
+  static std::unique_ptr<PrometheusOracle> Start();
 
   // "2.42.0+ds".
   std::string Version();
@@ -30,7 +30,7 @@ class PrometheusServer {
                             const std::vector<std::pair<std::string, std::string>>& form);
 
  private:
-  PrometheusServer() = default;
+  PrometheusOracle() = default;
   TempDir directory_;
   int port_ = 0;
   std::unique_ptr<Child> child_;

@@ -1,4 +1,4 @@
-#include "tests/support/prometheus_server.h"
+#include "tests/support/prometheus_oracle.h"
 
 #include <snappy.h>
 
@@ -58,14 +58,14 @@ std::string EncodeRequest(const std::vector<Sample>& samples) {
 
 }  // namespace
 
-std::string PrometheusServer::Program() {
+std::string PrometheusOracle::Program() {
   if (const char* given = std::getenv("FETTLE_PROMETHEUS")) return given;
   const std::string installed = "/usr/bin/prometheus";
   return std::filesystem::exists(installed) ? installed : "";
 }
 
-std::unique_ptr<PrometheusServer> PrometheusServer::Start() {
-  std::unique_ptr<PrometheusServer> server(new PrometheusServer);
+std::unique_ptr<PrometheusOracle> PrometheusOracle::Start() {
+  std::unique_ptr<PrometheusOracle> server(new PrometheusOracle);
   const TempDir& directory = server->directory_;
   const std::string config =
       directory.Write("prometheus.yml", "storage: {tsdb: {out_of_order_time_window: 100000d}}\n");
@@ -86,14 +86,14 @@ std::unique_ptr<PrometheusServer> PrometheusServer::Start() {
   return server;
 }
 
-std::string PrometheusServer::Version() {
+std::string PrometheusOracle::Version() {
   const Result<HttpResponse> response = Post("status/buildinfo", {});
   if (!response || response->status != 200) return "";
   const Result<Json> json = Json::Parse(response->body);
   return json ? (*json)["data"]["version"].StringOr("") : "";
 }
 
-Status PrometheusServer::Write(const std::vector<Sample>& samples) {
+Status PrometheusOracle::Write(const std::vector<Sample>& samples) {
   const std::string request = EncodeRequest(samples);
   HttpRequest post{.method = "POST",
                    .url = fmt::format("http://127.0.0.1:{}/api/v1/write", port_),
@@ -107,7 +107,7 @@ Status PrometheusServer::Write(const std::vector<Sample>& samples) {
   return Fail("remote write: {} {}", response->status, response->body);
 }
 
-Result<HttpResponse> PrometheusServer::Post(
+Result<HttpResponse> PrometheusOracle::Post(
     const std::string& endpoint, const std::vector<std::pair<std::string, std::string>>& form) {
   HttpRequest request{.method = endpoint.starts_with("status/") ? "GET" : "POST",
                       .url = fmt::format("http://127.0.0.1:{}/api/v1/{}", port_, endpoint),

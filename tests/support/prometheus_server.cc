@@ -1,0 +1,52 @@
+#include "tests/support/prometheus_server.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/http_client.h"
+#include "common/json.h"
+#include "tests/support/wait.h"
+
+namespace fettle {
+
+std::unique_ptr<PrometheusServer> PrometheusServer::Start(const std::string& config,
+                                                          const std::string& rules) {
+  std::unique_ptr<PrometheusServer> server(new PrometheusServer);
+  server->port_ = FreePort();
+  if (!rules.empty()) server->dir_.Write("rules.yml", rules);
+  const char* const other = std::getenv("FETTLE_PROMETHEUS");
+  server->child_ =
+      Child::Start({.argv = {other != nullptr ? other : "prometheus",
+                             "--config.file=" + server->dir_.Write("prometheus.yml", config),
+                             "--storage.tsdb.path=" + server->dir_ / "data",
+                             fmt::format("--web.listen-address=127.0.0.1:{}", server->port_)},
+                    .log_file = server->dir_ / "log"});
+  HttpClient http;
+  const auto ready = [&] {
+    const auto answer = http.Send({.url = server->url() + "/-/ready"}, {});
+    return answer && answer->status == 200;
+  };
+  if (!WaitUntil([&] { return ready() || !server->child_->Running(); }) || !ready()) {
+    fmt::print(stderr, "test support: prometheus did not start: {}\n", server->child_->Log());
+    std::abort();
+  }
+  return server;
+}
+
+std::string PrometheusServer::Get(const std::string& path) const {
+  HttpClient http;
+  const auto answer = http.Send({.url = url() + path}, {});
+  return answer ? answer->body : answer.error().message;
+}
+
+double PrometheusServer::Query(const std::string& expression) const {
+  const Result<Json> answer = Json::Parse(Get("/api/v1/query?query=" + PercentEncode(expression)));
+  if (!answer) return -1;
+  const std::vector<Json> elements = (*answer)["data"]["result"].Items();
+  if (elements.empty()) return -1;
+  return std::strtod(elements[0]["value"].Items().at(1).StringOr("-1").c_str(), nullptr);
+}
+
+}  // namespace fettle

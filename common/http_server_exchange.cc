@@ -176,6 +176,7 @@ int Exchange::Serve() {
   if (close_) mg_disable_connection_keep_alive(connection_);
   // Counted before the client can know, so that who asks next sees the count.
   shared_.stats.Served(route_, response.status, SystemClock().Now().boot - began);
+  shared_.body_bytes -= std::exchange(counted_body_bytes_, 0);
   Write(response);
   if (has_body_ && !body_read_) Drain();
   if (peer_) {

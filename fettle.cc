@@ -265,6 +265,19 @@ void Fettle::Parts::TrimAudit(const Moment& now) {
   });
 }
 
+prometheus::Gauge& Fettle::Parts::LastReloadSuccessful() {
+  return metrics.Gauge("fettle_config_last_reload_successful",
+                       "1 if the last load of the configuration succeeded.");
+}
+
+void Fettle::Parts::NoteLoaded() {
+  LastReloadSuccessful().Set(1);
+  metrics
+      .Gauge("fettle_config_last_reload_success_timestamp_seconds",
+             "When the configuration in force was loaded.")
+      .Set(ToSeconds(deps.clock.Now().wall));
+}
+
 // What comes in ends first, then what is under way ends, then who decides.
 void Fettle::Parts::Stop() {
   ready = false;
@@ -318,6 +331,7 @@ Status Fettle::Start() {
   parts.brain_thread = std::jthread(
       [&parts](std::stop_token stop) { parts.brain.Run(parts.deps.clock, std::move(stop)); });
   for (auto& [name, engine] : parts.engines) engine.watch->Start();
+  parts.NoteLoaded();
   parts.ready = true;
   parts.log.Info("ready", {{"address", parts.server->address()}});
   return {};
@@ -339,10 +353,8 @@ void Fettle::Quit() {
 Status Fettle::Reload() {
   Parts& parts = *parts_;
   const std::lock_guard lock(parts.reload_mutex);
-  prometheus::Gauge& successful = parts.metrics.Gauge(
-      "fettle_config_last_reload_successful", "1 if the last load of the configuration succeeded.");
   const auto refuse = [&](std::string why) -> Status {
-    successful.Set(0);
+    parts.LastReloadSuccessful().Set(0);
     parts.log.Error("the configuration was not reloaded; the old one stays", {{"err", why}});
     return Fail(Cause::kInvalid, "{}", why);
   };
@@ -370,11 +382,7 @@ Status Fettle::Reload() {
     return true;
   });
   if (!done) return refuse(done.error().message);
-  successful.Set(1);
-  parts.metrics
-      .Gauge("fettle_config_last_reload_success_timestamp_seconds",
-             "When the configuration in force was loaded.")
-      .Set(ToSeconds(parts.deps.clock.Now().wall));
+  parts.NoteLoaded();
   parts.log.Info("the configuration was reloaded");
   return {};
 }

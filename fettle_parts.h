@@ -126,6 +126,8 @@ struct Fettle::Parts {
   void Expire(const Moment& now);
   void TrimAudit(const Moment& now);
   void Stop();
+  prometheus::Gauge& LastReloadSuccessful();
+  void NoteLoaded();
   // fettle_routes.cc
   Router MakeRouter(Fettle& fettle);
 };

@@ -32,10 +32,7 @@ EngineWatch::EngineWatch(Deps deps)
       drift_(deps_.metrics.Counter(
           "fettle_engine_reconcile_drift_total",
           "Containers that a reconcile found changed although no event had said so.",
-          {{"engine", deps_.engine.Name()}})),
-      last_event_(deps_.metrics.Gauge("fettle_engine_last_event_timestamp_seconds",
-                                      "When the engine's newest event happened.",
-                                      {{"engine", deps_.engine.Name()}})) {}
+          {{"engine", deps_.engine.Name()}})) {}
 
 EngineWatch::~EngineWatch() { Stop(); }
 
@@ -94,7 +91,11 @@ void EngineWatch::Follow(const std::stop_token& stop) {
 
 void EngineWatch::Handle(const EngineEvent& event) {
   if (!ChangesAContainer(event.action)) return;
-  last_event_.Set(ToSeconds(event.at));
+  // Made at the first event: until then it is unknown, and absent.
+  deps_.metrics
+      .Gauge("fettle_engine_last_event_timestamp_seconds",
+             "When the engine's newest event happened.", {{"engine", deps_.engine.Name()}})
+      .Set(ToSeconds(event.at));
   bool refresh = true;
   {
     const std::lock_guard lock(mutex_);

@@ -73,7 +73,6 @@ class EngineWatch {
   std::vector<EngineListener*> listeners_;
   prometheus::Counter& reconnects_;
   prometheus::Counter& drift_;
-  prometheus::Gauge& last_event_;
 
   std::mutex news_mutex_;  // held while listeners are called: one at a time
 

@@ -164,7 +164,10 @@ HttpResponse IncidentsApi::Do(const HttpRequest& request) {
   }
   const Status status = answer.get();
   if (status) return JsonResponse(200, "{}\n");
-  return ErrorResponse(status.error().cause == Cause::kNotFound ? 404 : 503,
+  const Cause cause = status.error().cause;
+  return ErrorResponse(cause == Cause::kNotFound   ? 404
+                       : cause == Cause::kConflict ? 409
+                                                   : 503,
                        status.error().message);
 }
 

@@ -3,7 +3,8 @@
 //
 //   GET  /incidents            open ones first, then closed ones, the newest first
 //   GET  /incidents/ID         one, with its timeline and attempts
-//   POST /incidents/ID/approve | hold | retry     200 once stored; 404 no such open incident
+//   POST /incidents/ID/approve | hold | retry     200 once stored; 404 no such open
+//                              incident; 409 it does not fit its state
 //   GET  /targets              what may be repaired, and what it is now
 #pragma once
 

@@ -166,6 +166,8 @@ struct JsonAccess {
 };
 
 Result<Json> Json::Parse(std::string_view text, std::size_t bytes_max) {
+  // A view of nothing may have no address, which memcpy must not be given.
+  if (text.data() == nullptr) text = "";
   if (text.size() > bytes_max) {
     return Fail(Cause::kLimit, "bad JSON: longer than {} bytes", bytes_max);
   }

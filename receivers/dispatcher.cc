@@ -73,7 +73,7 @@ void Dispatcher::Turn(const std::shared_ptr<Group>& group, const Moment& now) {
   Arm(group, next > now.boot ? next : now.boot + group->route->group_interval);
 
   Flush flush;
-  flush.route = group->route;
+  flush.route = std::shared_ptr<const Route>(routes_, group->route);
   flush.group_key = group->key;
   flush.group_labels = group->labels;
   flush.now = now;

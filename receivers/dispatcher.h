@@ -27,7 +27,7 @@ namespace fettle::receivers {
 
 // A group's turn to speak.
 struct Flush {
-  const Route* route = nullptr;
+  std::shared_ptr<const Route> route;  // keeps its tree: telling may outlast a reload
   std::string group_key;
   Labels group_labels;
   std::vector<NotifiedAlert> alerts;  // in Alertmanager's order

@@ -135,7 +135,7 @@ class Engine:
 
     def run(self):
         Docker.call(self.socket, "POST", "/containers/create?name=shop-web-1", {
-            "Image": "box", "Cmd": ["/bin/sh", "-c", "touch /ok; trap 'exit 0' TERM; while :; do sleep 0.05; done"],
+            "Image": "box", "Cmd": ["/bin/sh", "-c", "touch /ok; trap 'exit 0' TERM; while sleep 0.05; do :; done"],
             "Labels": {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"},
             "Healthcheck": {"Test": ["CMD", "/bin/test", "-e", "/ok"], "Interval": int(1e9), "Timeout": int(1e9), "Retries": 1},
             "HostConfig": {"NetworkMode": "none"}})

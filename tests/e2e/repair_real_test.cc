@@ -160,7 +160,7 @@ TEST_F(RepairRealTest, ARestartThatDoesNotHelpIsEscalated) {
   // It makes /ok once and never again.
   RunWeb({.command = {"/bin/sh", "-c",
                       "[ -e /born ] || { touch /born /ok; }; trap 'exit 0' TERM; "
-                      "while :; do sleep 0.1; done"}});
+                      "while sleep 0.1; do :; done"}});
   std::string config = Config(docker().Endpoint());
   config.replace(config.find("within: 20s"), 11, "within: 3s");
   Launch(config);

@@ -66,7 +66,7 @@ std::string BusyboxTar(const std::string& busybox) {
 
 std::string CommandOf(const DockerBox& box) {
   const std::string trap = box.obeys_term ? "trap 'exit 0' TERM" : "trap '' TERM";
-  return trap + "; touch /ok; while :; do sleep 3600 & wait $!; done";
+  return trap + "; touch /ok; while sleep 3600 & wait $!; do :; done";
 }
 
 std::string CreateBody(const DockerBox& box) {

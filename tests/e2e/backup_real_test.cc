@@ -189,7 +189,7 @@ TEST_F(BackupProgramRealTest, AKilledDaemonLeavesNothingVisibleAndGoesOn) {
   EXPECT_EQ(Manifests(dir_ / "to"), 0);
   dir_.Write("go", "");
   program_->Start();
-  EXPECT_EQ(Runs("unknown"), 1) << Jobs();
+  EXPECT_TRUE(WaitUntil([&] { return Runs("unknown") == 1; })) << Jobs();
   // The unknown end is a failure: the repair, or a person, runs it again.
   program_->Post(kRun, "");
   ASSERT_TRUE(WaitUntil([&] { return Runs("success") >= 1; }, 60s)) << Jobs() << program_->Log();

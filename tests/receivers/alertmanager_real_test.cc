@@ -248,12 +248,20 @@ TEST(AlertmanagerRealTest, WhatTheRealOneSendsIsTakenAndStored) {
   const auto alertmanager = AlertmanagerServer::Start(WithUrl(sink.url()));
   alertmanager->Post(ToJson(Sources()));
   alertmanager->Post(ToJson(Alerts()));
-  ASSERT_TRUE(WaitUntil([&] { return sink.Statuses().size() >= 5; }));
+  // A slow sender may split a group over several messages, and repeats what it has told.
+  const auto told = [&] {
+    const std::lock_guard lock(mutex);
+    std::set<std::string> alerts;
+    for (const AlertBatch& batch : sink_of_alerts.batches) {
+      for (const Alert& alert : batch.alerts) alerts.insert(alert.labels.ToString());
+    }
+    return alerts.size();
+  };
+  EXPECT_TRUE(WaitUntil([&] { return told() == 7; }))
+      << told() << " of nine that are told, one inhibited and one truncated";
   EXPECT_THAT(sink.Statuses(), testing::Each(200));
   const std::lock_guard lock(mutex);
-  std::size_t alerts = 0;
   for (const AlertBatch& batch : sink_of_alerts.batches) {
-    alerts += batch.alerts.size();
     for (const Alert& alert : batch.alerts) {
       EXPECT_TRUE(std::any_of(Alerts().begin(), Alerts().end(), [&](const PostedAlert& posted) {
         return posted.labels == alert.labels && posted.annotations == alert.annotations &&
@@ -261,8 +269,7 @@ TEST(AlertmanagerRealTest, WhatTheRealOneSendsIsTakenAndStored) {
       })) << alert.labels.ToString();
     }
   }
-  EXPECT_EQ(alerts, 7u) << "of nine that are told, one inhibited and one truncated";
-  EXPECT_EQ(metrics.Counter("fettle_webhook_truncated_alerts_total", "").Value(), 1);
+  EXPECT_GE(metrics.Counter("fettle_webhook_truncated_alerts_total", "").Value(), 1);
   EXPECT_EQ(metrics.Counter("fettle_webhook_fingerprint_mismatches_total", "").Value(), 0);
 }
 

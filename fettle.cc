@@ -1,5 +1,7 @@
 #include "fettle.h"
 
+#include <malloc.h>
+
 #include <utility>
 
 #include "command.h"
@@ -252,7 +254,11 @@ Status Fettle::Parts::Restore(const Moment& now) {
 void Fettle::Parts::Expire(const Moment& now) {
   brain.At(now.boot + kExpireEvery, [this](const Moment& then) { Expire(then); });
   // One pass over all series: a hand's work. If no hand is free, the next minute will do.
-  (void)pools.collect.Do([this, wall = now.wall] { samples.Expire(wall); });
+  (void)pools.collect.Do([this, wall = now.wall] {
+    samples.Expire(wall);
+    // What was forgotten goes back to the machine: a sidecar shares it.
+    malloc_trim(0);
+  });
 }
 
 void Fettle::Parts::TrimAudit(const Moment& now) {
@@ -332,6 +338,8 @@ Status Fettle::Start() {
       [&parts](std::stop_token stop) { parts.brain.Run(parts.deps.clock, std::move(stop)); });
   for (auto& [name, engine] : parts.engines) engine.watch->Start();
   parts.NoteLoaded();
+  // Reading the configuration and the rules took several times what is kept of them.
+  malloc_trim(0);
   parts.ready = true;
   parts.log.Info("ready", {{"address", parts.server->address()}});
   return {};

@@ -1,5 +1,6 @@
 // Reads flags and runs one command.
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -168,6 +169,8 @@ int Run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A hundred threads that mostly wait would each keep an arena of their own.
+  mallopt(M_ARENA_MAX, 2);
   try {
     return Run(argc, argv);
   } catch (const std::exception& error) {

@@ -462,7 +462,9 @@ TEST_F(SqliteStoreTest, LosesNothingAcknowledgedWhenTheProcessIsKilled) {
       for (std::uint32_t i = 0;; ++i) {
         (*opened)->Commit(Putting(std::to_string(i), 300),
                           [i, fd = pipes[1]](const Status& status) {
-                            if (!status || write(fd, &i, sizeof i) != sizeof i) _exit(2);
+                            // A disk that is slower than this loop lets some be refused.
+                            if (!status) return;
+                            if (write(fd, &i, sizeof i) != sizeof i) _exit(2);
                           });
       }
     }

@@ -1,11 +1,17 @@
 #include <fmt/format.h>
 #include <signal.h>
-#include <systemd/sd-daemon.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
+#include <cstddef>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
 #include <thread>
 
 #include "command.h"
+#include "common/dial.h"
 
 namespace fettle {
 namespace {
@@ -25,6 +31,23 @@ void FollowSignals(Fettle& fettle, const sigset_t& signals) {
       return;
     }
   }
+}
+
+// systemd's readiness protocol, sd_notify(3): one datagram. Its library would cost a MiB of resident
+// memory for this.
+void NotifySystemd(std::string_view state) {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path == nullptr || std::strlen(path) >= sizeof address.sun_path) return;
+  std::strcpy(address.sun_path, path);
+  // An abstract address begins with a zero byte, written as @.
+  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
+  const UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+  // Whoever does not listen does not mind.
+  (void)sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL,
+               reinterpret_cast<const sockaddr*>(&address), size);
 }
 
 }  // namespace
@@ -54,10 +77,10 @@ int RunServe(const ServeOptions& options, const std::string& log_level,
     std::fputs(fmt::format("fettle: {}\n", started.error().message).c_str(), stderr);
     return 1;
   }
-  sd_notify(0, "READY=1");
+  NotifySystemd("READY=1");
   std::jthread signal_thread([&] { FollowSignals(**fettle, signals); });
   (*fettle)->Wait();
-  sd_notify(0, "STOPPING=1");
+  NotifySystemd("STOPPING=1");
   pthread_kill(signal_thread.native_handle(), SIGUSR2);
   signal_thread.join();
   return 0;

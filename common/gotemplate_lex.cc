@@ -214,7 +214,7 @@ class Lexer {
         ++parentheses_;
         return Emit(Kind::kLeftParen);
       case ')':
-        --parentheses_;
+        if (--parentheses_ < 0) return Complain("unexpected right paren");
         return Emit(Kind::kRightParen);
       default:
         if (c < 0x7f && c > ' ') return Emit(Kind::kPunctuation);

@@ -6,6 +6,7 @@
 #include "common/gotemplate.h"
 #include "common/process.h"
 #include "tests/support/case_file.h"
+#include "tests/support/peer.h"
 #include "tests/support/temp_dir.h"
 
 namespace fettle::gotemplate {
@@ -14,7 +15,7 @@ namespace {
 // What amtool prints for the text, or "error: " and its complaint.
 std::string RenderByAmtool(const std::string& text, const std::string& glob) {
   const Result<ProcessResult> run =
-      RunProcess({.argv = {"amtool", "template", "render", "--template.glob=" + glob,
+      RunProcess({.argv = {AmtoolProgram(), "template", "render", "--template.glob=" + glob,
                            "--template.text=" + text},
                   .environment = {{"TZ", "UTC"}, {"HOME", "/nonexistent"}}});
   if (!run) return run.error().message;
@@ -36,10 +37,14 @@ std::string Render(const std::string& text) {
 TEST(GotemplateRealTest, EveryCaseWithoutDataIsAsGoHasIt) {
   const TempDir directory;
   const std::string glob = directory.Write("empty.tmpl", "{{ define \"unused\" }}{{ end }}");
+  // Debian 12's Go is 1.19.
+  const Result<ProcessResult> version = RunProcess({.argv = {AmtoolProgram(), "--version"}});
+  ASSERT_TRUE(version);
+  const bool old = version->output.find("version 0.25") != std::string::npos;
   int compared = 0;
   for (const TextCase& one : LoadCases("gotemplate")) {
-    // Debian 12's Go is 1.19; its amtool always has data, so that a bare dot differs.
-    if (one.Has("data") || one.Has("newer") || one.Has("ours")) continue;
+    // amtool always has data, so that a bare dot differs.
+    if (one.Has("data") || (old && one.Has("newer")) || one.Has("ours")) continue;
     SCOPED_TRACE(one.name);
     const std::string expected = RenderByAmtool(one.input, glob);
     EXPECT_EQ(Render(one.input), expected.substr(0, 10'000));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "tests/support/peer.h"
 #include "tests/support/program.h"
 #include "tests/support/prometheus_server.h"
 #include "tests/support/raw_server.h"
@@ -108,8 +109,9 @@ TEST_F(DeadUpstreamsRealTest, AScrapeNeitherWaitsNorLies) {
 TEST_F(DeadUpstreamsRealTest, ThePageIsCleanForPromtoolOpenMetricsAndPrometheus) {
   const TempDir dir;
   dir.Write("page", program_.Get("/metrics").body);
-  const int code = Child::Run({.argv = {"sh", "-c", "promtool check metrics < " + (dir / "page")},
-                               .log_file = dir / "promtool"});
+  const int code =
+      Child::Run({.argv = {"sh", "-c", PromtoolProgram() + " check metrics < " + (dir / "page")},
+                  .log_file = dir / "promtool"});
   EXPECT_EQ(code, 0);
   EXPECT_EQ(dir.Read("promtool"), "");
 

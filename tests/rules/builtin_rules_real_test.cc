@@ -7,6 +7,7 @@
 
 #include "common/process.h"
 #include "rules/builtin_rules.h"
+#include "tests/support/peer.h"
 
 namespace fettle::rules {
 namespace {
@@ -15,7 +16,7 @@ namespace fs = std::filesystem;
 const fs::path kPacks = fs::path(FETTLE_SOURCE) / "dashboards/rules";
 
 std::string Promtool(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "promtool");
+  arguments.insert(arguments.begin(), PromtoolProgram());
   const Result<ProcessResult> run = RunProcess({.argv = arguments, .directory = kPacks});
   if (!run) return run.error().message;
   return run->succeeded() ? "" : run->output + run->error;

@@ -9,6 +9,7 @@
 #include "rules/rules_api.h"
 #include "tests/rules/rule_town.h"
 #include "tests/support/child.h"
+#include "tests/support/peer.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wait.h"
 
@@ -50,7 +51,7 @@ class RulesApiRealTest : public testing::Test, protected RuleTown {
     const std::string path = directory_.Write("rules.yml", kRules);
     const std::string config = directory_.Write("prometheus.yml", "rule_files: [" + path + "]");
     port_ = FreePort();
-    prometheus_ = Child::Start({.argv = {"prometheus", "--config.file=" + config,
+    prometheus_ = Child::Start({.argv = {PrometheusProgram(), "--config.file=" + config,
                                          "--storage.tsdb.path=" + (directory_ / "data"),
                                          "--web.listen-address=127.0.0.1:" + std::to_string(port_)},
                                 .log_file = directory_ / "log"});

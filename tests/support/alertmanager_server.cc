@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "common/http_client.h"
+#include "tests/support/peer.h"
 #include "tests/support/requests.h"
 #include "tests/support/wait.h"
 
@@ -14,9 +15,8 @@ namespace fettle {
 std::unique_ptr<AlertmanagerServer> AlertmanagerServer::Start(const std::string& config) {
   std::unique_ptr<AlertmanagerServer> server(new AlertmanagerServer);
   server->port_ = FreePort();
-  const char* const other = std::getenv("FETTLE_ALERTMANAGER");
   server->child_ =
-      Child::Start({.argv = {other != nullptr ? other : "prometheus-alertmanager",
+      Child::Start({.argv = {AlertmanagerProgram(),
                              "--config.file=" + server->dir_.Write("alertmanager.yml", config),
                              "--storage.path=" + server->dir_ / "data",
                              fmt::format("--web.listen-address=127.0.0.1:{}", server->port_),

@@ -1,4 +1,4 @@
-// A real Alertmanager, made for the tests: Debian's, or the one FETTLE_ALERTMANAGER names.
+// A real Alertmanager, made for the tests: the program that peer.h names.
 #pragma once
 
 #include <memory>

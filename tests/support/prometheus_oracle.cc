@@ -9,6 +9,7 @@
 #include <map>
 
 #include "common/json.h"
+#include "tests/support/peer.h"
 #include "tests/support/wait.h"
 
 namespace fettle {
@@ -59,9 +60,8 @@ std::string EncodeRequest(const std::vector<Sample>& samples) {
 }  // namespace
 
 std::string PrometheusOracle::Program() {
-  if (const char* given = std::getenv("FETTLE_PROMETHEUS")) return given;
-  const std::string installed = "/usr/bin/prometheus";
-  return std::filesystem::exists(installed) ? installed : "";
+  const std::string program = PrometheusProgram();
+  return std::filesystem::exists(program) ? program : "";
 }
 
 std::unique_ptr<PrometheusOracle> PrometheusOracle::Start() {

@@ -16,7 +16,7 @@ namespace fettle {
 
 class PrometheusOracle {
  public:
-  // FETTLE_PROMETHEUS, or what is installed; "" if there is none.
+  // The program that is asked (peer.h); "" if there is none.
   static std::string Program();
   // Keeps everything, however old. Ends the test program if it does not come up.
   static std::unique_ptr<PrometheusOracle> Start();

@@ -7,6 +7,7 @@
 
 #include "common/http_client.h"
 #include "common/json.h"
+#include "tests/support/peer.h"
 #include "tests/support/wait.h"
 
 namespace fettle {
@@ -16,9 +17,8 @@ std::unique_ptr<PrometheusServer> PrometheusServer::Start(const std::string& con
   std::unique_ptr<PrometheusServer> server(new PrometheusServer);
   server->port_ = FreePort();
   if (!rules.empty()) server->dir_.Write("rules.yml", rules);
-  const char* const other = std::getenv("FETTLE_PROMETHEUS");
   server->child_ =
-      Child::Start({.argv = {other != nullptr ? other : "prometheus",
+      Child::Start({.argv = {PrometheusProgram(),
                              "--config.file=" + server->dir_.Write("prometheus.yml", config),
                              "--storage.tsdb.path=" + server->dir_ / "data",
                              fmt::format("--web.listen-address=127.0.0.1:{}", server->port_)},

@@ -1,4 +1,4 @@
-// A real Prometheus, made for the tests: Debian's, or the one FETTLE_PROMETHEUS names.
+// A real Prometheus, made for the tests: the program that peer.h names.
 #pragma once
 
 #include <memory>

@@ -22,6 +22,7 @@ struct ServeOptions {
   std::string external_url;                           // --web.external-url
   Millis storage_retention = std::chrono::hours(24);  // --storage.retention
   bool enable_lifecycle = false;                      // --web.enable-lifecycle
+  bool enable_remote_write_receiver = false;          // --web.enable-remote-write-receiver
   Millis lookback_delta = std::chrono::minutes(5);    // --query.lookback-delta
   std::size_t query_samples_max = 50'000'000;         // --query.max-samples
 };

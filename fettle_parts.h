@@ -38,6 +38,7 @@
 #include "rules/manager.h"
 #include "rules/promql/engine.h"
 #include "rules/query_api.h"
+#include "rules/remote_write_receiver.h"
 #include "rules/rule_query.h"
 #include "rules/samples/samples.h"
 
@@ -92,6 +93,7 @@ struct Fettle::Parts {
   rules::EngineQuery rule_query;
   rules::EngineJudge judge;
   rules::QueryApi query_api;
+  rules::RemoteWriteReceiver remote_write;
 
   // Observes.
   exporter::Gatherer gatherer;

@@ -120,6 +120,13 @@ void AddManagement(Router& router, Fettle& fettle, Fettle::Parts& parts) {
              }));
 }
 
+HttpResponse RemoteWrite(Fettle::Parts& parts, const HttpRequest& request) {
+  if (parts.options.enable_remote_write_receiver) return parts.remote_write.Handle(request);
+  return TextResponse(404,
+                      "remote write receiver needs to be enabled with "
+                      "--web.enable-remote-write-receiver\n");
+}
+
 }  // namespace
 
 Router Fettle::Parts::MakeRouter(Fettle& fettle) {
@@ -131,6 +138,8 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
   router.Add("POST", "/webhook", Role::kWebhook,
              [this](const HttpRequest& request) { return intake.Handle(request); });
   query_api.AddRoutes(router);
+  router.Add("POST", "/api/v1/write", Role::kWebhook,
+             [this](const HttpRequest& request) { return RemoteWrite(*this, request); });
   incidents_api.AddRoutes(router);
   router.Add("GET", "/api/v1/rules", Role::kRead,
              [this](const HttpRequest& request) { return rules::ServeRules(rules, request); });

@@ -41,6 +41,8 @@ void AddServeFlags(CLI::App& app, ServeOptions& options, std::string& log_level,
   AddMillis(app, "--storage.retention", options.storage_retention,
             "how long samples are kept (24h)");
   app.add_flag("--web.enable-lifecycle", options.enable_lifecycle, "allow /-/reload and /-/quit");
+  app.add_flag("--web.enable-remote-write-receiver", options.enable_remote_write_receiver,
+               "take samples at /api/v1/write");
   AddMillis(app, "--query.lookback-delta", options.lookback_delta,
             "how old a sample may be and still count (5m)");
   app.add_option("--query.max-samples", options.query_samples_max, "samples one query may load")

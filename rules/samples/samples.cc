@@ -42,13 +42,42 @@ struct Series {
   }
 };
 
-std::uint64_t HashOf(const Labels& labels) {
+template <typename AnyLabels>
+std::uint64_t HashOf(const AnyLabels& labels) {
   std::uint64_t hash = labels.size();
   for (const auto& [name, value] : labels) {
     hash = XXH3_64bits_withSeed(name.data(), name.size(), hash);
     hash = XXH3_64bits_withSeed(value.data(), value.size(), hash);
   }
   return hash;
+}
+
+bool Same(const Labels& labels, LabelViews views) {
+  return std::equal(labels.begin(), labels.end(), views.begin(), views.end(),
+                    [](const Labels::Pair& pair, const LabelView& view) {
+                      return pair.first == view.name && pair.second == view.value;
+                    });
+}
+
+Labels Copy(LabelViews views) {
+  std::vector<Labels::Pair> pairs;
+  pairs.reserve(views.size());
+  for (const LabelView& view : views) pairs.emplace_back(view.name, view.value);
+  return Labels(std::move(pairs));
+}
+
+WriteBatch ViewOf(const SampleBatch& batch) {
+  WriteBatch view;
+  view.series.reserve(batch.samples.size());
+  view.points.reserve(batch.samples.size());
+  for (const Sample& sample : batch.samples) {
+    view.series.push_back({static_cast<std::uint32_t>(view.labels.size()),
+                           static_cast<std::uint32_t>(sample.labels.size()),
+                           static_cast<std::uint32_t>(view.points.size()), 1});
+    for (const auto& [name, value] : sample.labels) view.labels.push_back({name, value});
+    view.points.push_back({ToMillis(sample.at), sample.value});
+  }
+  return view;
 }
 
 bool SameBits(double a, double b) {
@@ -59,13 +88,15 @@ enum class Refusal {
   kOutOfOrder,
   kDuplicate,
   kTooOld,
+  kOutOfBounds,
   kSeriesLimit,
   kLabelLimit,
   kInvalid,
   kCount,
 };
 constexpr std::array<std::string_view, static_cast<std::size_t>(Refusal::kCount)> kRefusals = {
-    "out of order", "duplicate", "too old", "series limit", "label limit", "invalid",
+    "out of order", "duplicate",   "too old", "out of bounds",
+    "series limit", "label limit", "invalid",
 };
 
 std::string Reason(Refusal refusal, const SampleStoreOptions& options) {
@@ -76,6 +107,8 @@ std::string Reason(Refusal refusal, const SampleStoreOptions& options) {
       return "duplicate: the series has another value at this time";
     case Refusal::kTooOld:
       return "too old: beyond the retention";
+    case Refusal::kOutOfBounds:
+      return "out of bounds: too far in the future";
     case Refusal::kSeriesLimit:
       return fmt::format("series limit: {} series", options.series_max);
     case Refusal::kLabelLimit:
@@ -147,24 +180,31 @@ struct SampleStore::Impl {
   std::array<std::uint64_t, static_cast<std::size_t>(Refusal::kCount)> refused{};
 
   struct Outcome {
+    bool watch = false;
+    std::int64_t latest = kTimeMax;
     std::size_t taken = 0;
-    std::optional<std::pair<Refusal, const Sample*>> first_refusal;
+    struct First {
+      Refusal why;
+      LabelViews labels;
+      std::int64_t time;
+    };
+    std::optional<First> first_refusal;
     std::array<std::uint64_t, static_cast<std::size_t>(Refusal::kCount)> refused{};
     std::vector<LabelsPtr> changed;
   };
 
-  Series* Find(const Labels& labels, std::uint64_t hash) const {
+  Series* Find(LabelViews labels, std::uint64_t hash) const {
     auto at = by_hash.find(hash);
     if (at == by_hash.end()) return nullptr;
     for (SeriesId id = at->second;;) {
       Series* found = series[id].get();
-      if (*found->labels == labels) return found;
+      if (Same(*found->labels, labels)) return found;
       if (found->next_with_hash == id) return nullptr;
       id = found->next_with_hash;
     }
   }
 
-  std::optional<Refusal> RefuseSeries(const Labels& labels) const {
+  std::optional<Refusal> RefuseSeries(LabelViews labels) const {
     if (labels.empty()) return Refusal::kInvalid;
     if (live >= options.series_max || series.size() >= std::numeric_limits<SeriesId>::max()) {
       return Refusal::kSeriesLimit;
@@ -178,15 +218,15 @@ struct SampleStore::Impl {
     return std::nullopt;
   }
 
-  Series* Create(const Labels& labels, std::uint64_t hash) {
+  Series* Create(LabelViews labels, std::uint64_t hash) {
     const auto id = static_cast<SeriesId>(series.size());
     auto made = std::make_unique<Series>();
-    made->labels = std::make_shared<const Labels>(labels);
+    made->labels = std::make_shared<const Labels>(Copy(labels));
     made->hash = hash;
     const auto [at, fresh] = by_hash.try_emplace(hash, id);
     made->next_with_hash = fresh ? id : at->second;
     at->second = id;
-    index.Add(id, labels);
+    index.Add(id, *made->labels);
     ++live;
     series.push_back(std::move(made));
     return series.back().get();
@@ -219,32 +259,41 @@ struct SampleStore::Impl {
     chunk_bytes -= unused;
   }
 
-  void AppendOne(const Sample& sample, std::uint64_t hash, bool watch, Outcome& outcome) {
-    const std::int64_t time = ToMillis(sample.at);
-    const auto refuse = [&](Refusal why) {
-      ++outcome.refused[static_cast<std::size_t>(why)];
-      if (!outcome.first_refusal) outcome.first_refusal = {why, &sample};
-    };
-    if (std::abs(time) > kTimeMax) return refuse(Refusal::kInvalid);
-    if (time < expired_before) return refuse(Refusal::kTooOld);
-    Series* to = Find(sample.labels, hash);
+  // One series' points. What all of a call share is in `outcome`.
+  void AppendSeries(LabelViews labels, std::span<const FloatPoint> points, std::uint64_t hash,
+                    Outcome& outcome) {
+    Series* to = Find(labels, hash);
+    for (const FloatPoint& point : points) {
+      const std::optional<Refusal> why = AppendPoint(to, labels, point, hash, outcome);
+      if (!why) continue;
+      ++outcome.refused[static_cast<std::size_t>(*why)];
+      if (!outcome.first_refusal) outcome.first_refusal = {*why, labels, point.time};
+    }
+  }
+
+  // `to` is null until the series has a first sample.
+  std::optional<Refusal> AppendPoint(Series*& to, LabelViews labels, const FloatPoint& point,
+                                     std::uint64_t hash, Outcome& outcome) {
+    if (std::abs(point.time) > kTimeMax) return Refusal::kInvalid;
+    if (point.time < expired_before) return Refusal::kTooOld;
+    if (point.time > outcome.latest) return Refusal::kOutOfBounds;
     bool changed = true;
     if (to == nullptr) {
-      if (const auto why = RefuseSeries(sample.labels)) return refuse(*why);
-      to = Create(sample.labels, hash);
+      if (const auto why = RefuseSeries(labels)) return why;
+      to = Create(labels, hash);
     } else if (!to->chunks.empty()) {
       const ChunkWriter& last = to->writer;
-      if (time < last.last_time) return refuse(Refusal::kOutOfOrder);
-      changed = !SameBits(last.last_value, sample.value);
-      if (time == last.last_time) {
-        if (changed) refuse(Refusal::kDuplicate);
-        return;
+      if (point.time < last.last_time) return Refusal::kOutOfOrder;
+      changed = !SameBits(last.last_value, point.value);
+      if (point.time == last.last_time) {
+        return changed ? std::optional(Refusal::kDuplicate) : std::nullopt;
       }
     }
-    AppendTo(*to, time, sample.value);
+    AppendTo(*to, point.time, point.value);
     ++outcome.taken;
-    newest = std::max(newest, time);
-    if (watch && changed) outcome.changed.push_back(to->labels);
+    newest = std::max(newest, point.time);
+    if (outcome.watch && changed) outcome.changed.push_back(to->labels);
+    return std::nullopt;
   }
 
   void Count(const Outcome& outcome) {
@@ -304,15 +353,23 @@ SampleStore::SampleStore(SampleStoreOptions options, Metrics* metrics)
 SampleStore::~SampleStore() = default;
 
 Status SampleStore::Append(const SampleBatch& batch) {
+  return Write(ViewOf(batch), {.origin = batch.origin});
+}
+
+Status SampleStore::Write(const WriteBatch& batch, const WriteOptions& options) {
   std::vector<std::uint64_t> hashes;
-  hashes.reserve(batch.samples.size());
-  for (const Sample& sample : batch.samples) hashes.push_back(HashOf(sample.labels));
-  const bool watch = batch.origin == Origin::kEvent && impl_->observer != nullptr;
+  hashes.reserve(batch.series.size());
+  for (const WriteBatch::Series& series : batch.series) {
+    hashes.push_back(HashOf(batch.LabelsOf(series)));
+  }
   Impl::Outcome outcome;
+  outcome.watch = options.origin == Origin::kEvent && impl_->observer != nullptr;
+  if (options.latest) outcome.latest = std::min(ToMillis(*options.latest), kTimeMax);
   {
     const std::unique_lock lock(impl_->mutex);
-    for (std::size_t i = 0; i < batch.samples.size(); ++i) {
-      impl_->AppendOne(batch.samples[i], hashes[i], watch, outcome);
+    for (std::size_t i = 0; i < batch.series.size(); ++i) {
+      const WriteBatch::Series& series = batch.series[i];
+      impl_->AppendSeries(batch.LabelsOf(series), batch.PointsOf(series), hashes[i], outcome);
     }
     impl_->samples += outcome.taken;
     impl_->appended += outcome.taken;
@@ -323,10 +380,10 @@ Status SampleStore::Append(const SampleBatch& batch) {
   impl_->Count(outcome);
   if (!outcome.changed.empty()) impl_->observer(outcome.changed);
   if (!outcome.first_refusal) return {};
-  const auto& [why, sample] = *outcome.first_refusal;
+  const auto& [why, labels, time] = *outcome.first_refusal;
   const bool limit = why == Refusal::kSeriesLimit || why == Refusal::kLabelLimit;
   return Fail(limit ? Cause::kLimit : Cause::kInvalid, "storing {} at {}: {}",
-              sample->labels.ToString(), ToMillis(sample->at), Reason(why, impl_->options));
+              Copy(labels).ToString(), time, Reason(why, impl_->options));
 }
 
 void SampleStore::OnEventChange(ChangeObserver observer) { impl_->observer = std::move(observer); }
@@ -385,7 +442,9 @@ std::optional<Time> SampleStore::oldest() const {
 
 std::optional<Sample> SampleStore::Latest(const Labels& labels) const {
   const std::shared_lock lock(impl_->mutex);
-  const Series* found = impl_->Find(labels, HashOf(labels));
+  std::vector<LabelView> views;
+  for (const auto& [name, value] : labels) views.push_back({name, value});
+  const Series* found = impl_->Find(views, HashOf(views));
   if (found == nullptr || found->chunks.empty()) return std::nullopt;
   return Sample{labels, found->writer.last_value, TimeFromMillis(found->writer.last_time)};
 }

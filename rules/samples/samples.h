@@ -24,6 +24,7 @@
 #include "common/metrics.h"
 #include "common/result.h"
 #include "common/sample.h"
+#include "rules/samples/write_batch.h"
 
 namespace fettle::rules {
 
@@ -56,6 +57,12 @@ class SampleStore final : public SampleSink {
   // another value; the same value again is simply known), too old, over a limit, no labels.
   // The error names the first refusal; kLimit for limits, kInvalid for the others.
   Status Append(const SampleBatch& batch) override;
+  // The same, without a copy of the labels of series that are known.
+  struct WriteOptions {
+    Origin origin = Origin::kCollector;
+    std::optional<Time> latest;  // samples after it are refused: out of bounds
+  };
+  Status Write(const WriteBatch& batch, const WriteOptions& options);
 
   // Before the first event batch; one observer.
   void OnEventChange(ChangeObserver observer);

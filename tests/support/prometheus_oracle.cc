@@ -1,64 +1,15 @@
 #include "tests/support/prometheus_oracle.h"
 
-#include <snappy.h>
-
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
-#include <map>
 
 #include "common/json.h"
 #include "tests/support/peer.h"
+#include "tests/support/remote_write.h"
 #include "tests/support/wait.h"
 
 namespace fettle {
-namespace {
-
-// Protocol buffers by hand: the three messages of remote write 1.0 need no more.
-void AppendVarint(std::uint64_t value, std::string& out) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>((value & 0x7f) | 0x80);
-  out += static_cast<char>(value);
-}
-
-void AppendBytes(int field, std::string_view bytes, std::string& out) {
-  AppendVarint(static_cast<std::uint64_t>(field) << 3 | 2, out);
-  AppendVarint(bytes.size(), out);
-  out += bytes;
-}
-
-std::string EncodeSample(const Sample& sample) {
-  std::string out;
-  out += '\x09';  // 1: double
-  std::uint64_t bits = 0;
-  std::memcpy(&bits, &sample.value, sizeof(bits));
-  for (int i = 0; i < 8; ++i) out += static_cast<char>(bits >> (8 * i));
-  out += '\x10';  // 2: varint
-  AppendVarint(static_cast<std::uint64_t>(ToMillis(sample.at)), out);
-  return out;
-}
-
-std::string EncodeRequest(const std::vector<Sample>& samples) {
-  std::map<Labels, std::string> series;
-  for (const Sample& sample : samples) {
-    const auto [at, fresh] = series.try_emplace(sample.labels);
-    if (fresh) {
-      for (const auto& [name, value] : sample.labels) {
-        std::string label;
-        AppendBytes(1, name, label);
-        AppendBytes(2, value, label);
-        AppendBytes(1, label, at->second);
-      }
-    }
-    AppendBytes(2, EncodeSample(sample), at->second);
-  }
-  std::string request;
-  for (const auto& [labels, encoded] : series) AppendBytes(1, encoded, request);
-  return request;
-}
-
-}  // namespace
-
 std::string PrometheusOracle::Program() {
   const std::string program = PrometheusProgram();
   return std::filesystem::exists(program) ? program : "";
@@ -94,13 +45,12 @@ std::string PrometheusOracle::Version() {
 }
 
 Status PrometheusOracle::Write(const std::vector<Sample>& samples) {
-  const std::string request = EncodeRequest(samples);
-  HttpRequest post{.method = "POST",
-                   .url = fmt::format("http://127.0.0.1:{}/api/v1/write", port_),
-                   .headers = {{"Content-Type", "application/x-protobuf"},
-                               {"Content-Encoding", "snappy"},
-                               {"X-Prometheus-Remote-Write-Version", "0.1.0"}}};
-  snappy::Compress(request.data(), request.size(), &post.body);
+  const HttpRequest post{.method = "POST",
+                         .url = fmt::format("http://127.0.0.1:{}/api/v1/write", port_),
+                         .headers = {{"Content-Type", "application/x-protobuf"},
+                                     {"Content-Encoding", "snappy"},
+                                     {"X-Prometheus-Remote-Write-Version", "0.1.0"}},
+                         .body = RemoteWriteBody(samples)};
   const Result<HttpResponse> response = http_.Send(post, {.timeout = Millis(60'000)});
   if (!response) return tl::unexpected(response.error());
   if (response->status / 100 == 2) return {};

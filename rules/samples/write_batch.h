@@ -1,0 +1,45 @@
+// What is to be stored, as views into somebody else's buffer (a remote write's message, a batch of
+// samples), so that a series that is already known costs no allocation. A value; the buffer must
+// outlive it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace fettle::rules {
+
+struct LabelView {
+  std::string_view name;
+  std::string_view value;
+  auto operator<=>(const LabelView&) const = default;
+};
+using LabelViews = std::span<const LabelView>;
+
+struct FloatPoint {
+  std::int64_t time = 0;  // milliseconds since the epoch
+  double value = 0;
+};
+
+// Flat: each series names its part of `labels` and of `points`.
+struct WriteBatch {
+  struct Series {
+    std::uint32_t first_label = 0;
+    std::uint32_t labels = 0;  // sorted by name, names unique, no empty values
+    std::uint32_t first_point = 0;
+    std::uint32_t points = 0;
+  };
+  std::vector<Series> series;
+  std::vector<LabelView> labels;
+  std::vector<FloatPoint> points;
+
+  LabelViews LabelsOf(const Series& of) const {
+    return LabelViews(labels).subspan(of.first_label, of.labels);
+  }
+  std::span<const FloatPoint> PointsOf(const Series& of) const {
+    return std::span(points).subspan(of.first_point, of.points);
+  }
+};
+
+}  // namespace fettle::rules

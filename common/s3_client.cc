@@ -123,7 +123,6 @@ tl::expected<Answer, Failure> Client::Do(Call call) {
   for (int tries = 1;; ++tries) {
     if (!credentials) return tl::unexpected(Failure{credentials.error(), "", tries});
     Try outcome = Once(call, request, *credentials, payload_hash);
-    last_was_throttle_ = outcome.verdict == Verdict::kThrottle;
     if (outcome.verdict == Verdict::kThrottle) {
       deps_.metrics
           .Counter("fettle_s3_throttles_total",
@@ -164,6 +163,7 @@ tl::expected<Answer, Failure> Client::Do(Call call) {
     }
     const bool in_time = deps_.clock.Now().boot + wait < deadline;
     if (!again || tries >= options_.tries_max || !in_time || !Wait(wait)) {
+      last_was_throttle_ = outcome.verdict == Verdict::kThrottle;
       return tl::unexpected(Failure{std::move(outcome.error), outcome.body.code, tries});
     }
     deps_.log.Debug("asking S3 again", {{"connection", name_},

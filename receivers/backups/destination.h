@@ -46,6 +46,10 @@ class Destination {
   virtual Result<std::vector<std::string>> List(const std::string& prefix) = 0;
   // Takes away what a killed run left half-written below the prefix; finished objects stay.
   virtual Status Sweep(const std::string& prefix) = 0;
+  // Takes a finished object away; one that is not there is success.
+  virtual Status Remove(const std::string& key) = 0;
+  // True if the last failure was one of too many requests at once.
+  virtual bool Throttled() const = 0;
 };
 
 std::unique_ptr<Destination> MakeDirectoryDestination(DirectoryTarget target);

@@ -142,6 +142,14 @@ class DirectoryDestination final : public Destination {
     return {};
   }
 
+  Status Remove(const std::string& key) override {
+    const std::string path = root_ + "/" + key;
+    if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+    return FailErrno("removing", path);
+  }
+
+  bool Throttled() const override { return false; }
+
  private:
   Result<std::vector<std::string>> Files(const std::string& prefix, bool partial) const {
     std::vector<std::string> keys;

@@ -71,6 +71,7 @@ class Run {
       report.result = cancelled ? RunResult::kCancelled : RunResult::kFailed;
       report.reason = cancelled ? Reason::kNone : failed->reason;
       report.sentence = cancelled ? "cancelled: fettle is ending" : failed->sentence;
+      report.sentence += RemoveOrphans();
       return report;
     }
     report.result = RunResult::kSuccess;
@@ -91,13 +92,35 @@ class Run {
     }
     if (auto failed = Verify()) return failed;
     const std::string manifest = Manifest();
+    manifest_begun_ = true;
     for (Destination* destination : destinations_) {
       const Status put =
           destination->PutNew(SetPrefix(request_.run_id) + std::string(kManifest), manifest);
-      if (!put)
-        return Failed{ReasonOf(put.error()), "writing the manifest: " + put.error().message};
+      if (!put) return Failed{Why(put.error()), "writing the manifest: " + put.error().message};
     }
     return std::nullopt;
+  }
+
+  // Objects of a set that will never be whole. Once a manifest may be there, nothing is touched:
+  // what it names must stay. Says what could not be removed.
+  std::string RemoveOrphans() {
+    if (manifest_begun_) return "";
+    for (Destination* destination : destinations_) {
+      for (const StoredObject& object : objects_) {
+        const Status removed = destination->Remove(SetPrefix(request_.run_id) + object.name);
+        if (!removed)
+          return "; what it had stored could not be removed: " + removed.error().message;
+      }
+    }
+    return "";
+  }
+
+  // Why a destination failed.
+  Reason Why(const Error& error) const {
+    const bool throttled = error.cause == Cause::kUnavailable &&
+                           std::any_of(destinations_.begin(), destinations_.end(),
+                                       [](const Destination* one) { return one->Throttled(); });
+    return throttled ? Reason::kS3Throttled : ReasonOf(error);
   }
 
   static Reason PlanReason(const Error& error) {
@@ -113,7 +136,7 @@ class Run {
   std::optional<Failed> Produce(const Product& product) {
     const std::string key = SetPrefix(request_.run_id) + product.object_name;
     Result<Stream> stream = Stream::Begin(destinations_, key, product.size_bytes);
-    if (!stream) return Failed{ReasonOf(stream.error()), stream.error().message};
+    if (!stream) return Failed{Why(stream.error()), stream.error().message};
     ProcessSpec process = product.process;
     process.timeout = Left();
     process.stop = deps_.stop;
@@ -124,7 +147,7 @@ class Run {
     const Result<ProcessResult> ended = RunProcess(process);
     if (!stream->failure()) {
       const Error& error = stream->failure().error();
-      return Failed{ReasonOf(error), "storing " + product.object_name + ": " + error.message};
+      return Failed{Why(error), "storing " + product.object_name + ": " + error.message};
     }
     const std::string& program = product.process.argv.front();
     if (!ended) {
@@ -139,7 +162,7 @@ class Run {
     }
     Result<StoredObject> stored = stream->Complete();
     if (!stored) {
-      return Failed{ReasonOf(stored.error()),
+      return Failed{Why(stored.error()),
                     "completing " + product.object_name + ": " + stored.error().message};
     }
     objects_.push_back(*std::move(stored));
@@ -153,7 +176,7 @@ class Run {
             VerifyStored(*destination, SetPrefix(request_.run_id) + object.name, object);
         if (!verified) {
           const bool differs = verified.error().cause == Cause::kInvalid;
-          return Failed{differs ? Reason::kChecksum : ReasonOf(verified.error()),
+          return Failed{differs ? Reason::kChecksum : Why(verified.error()),
                         "verifying: " + verified.error().message};
         }
       }
@@ -195,6 +218,7 @@ class Run {
   Progress& progress_;
   const Moment began_;
   std::vector<Destination*> destinations_;
+  bool manifest_begun_ = false;
   Plan plan_;
   std::vector<StoredObject> objects_;
 };
@@ -243,6 +267,8 @@ std::string_view ToString(Reason reason) {
       return "network";
     case Reason::kS3Error:
       return "s3_error";
+    case Reason::kS3Throttled:
+      return "s3_throttled";
     case Reason::kChecksum:
       return "checksum";
     case Reason::kDiskFull:

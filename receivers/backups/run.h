@@ -6,7 +6,8 @@
 //   <prefix>/sets/<run-id>/manifest.json          the commit point
 //
 // An object becomes visible only after its producer has exited 0 and its output was read to the
-// end. Blocks for as long as the job's max_runtime; a hand's.
+// end; what a failed run had finished before is taken away again. Blocks for as long as the job's
+// max_runtime; a hand's.
 #pragma once
 
 #include <array>
@@ -41,7 +42,8 @@ enum class Reason {
   kAuth,            // the source or the destination refused our credentials
   kNetwork,
   kS3Error,
-  kChecksum,  // what was read again is not what was written
+  kS3Throttled,  // it refused to the end of our patience, because requests were too many
+  kChecksum,     // what was read again is not what was written
   kDiskFull,
   kTimeout,
   kConfig,           // no such program, database, bucket or directory

@@ -205,6 +205,14 @@ class S3Destination final : public Destination {
     return {};
   }
 
+  Status Remove(const std::string& key) override {
+    const Status deleted = s3_->Delete(target_.bucket, Full(key));
+    if (!deleted && deleted.error().cause == Cause::kNotFound) return {};
+    return deleted;
+  }
+
+  bool Throttled() const override { return s3_->LastFailureWasThrottle(); }
+
  private:
   std::string Full(const std::string& key) const {
     return target_.prefix.empty() ? key : target_.prefix + "/" + key;

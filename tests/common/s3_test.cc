@@ -139,7 +139,7 @@ TEST(S3Test, WaitsOutThrottlesAndTransientFailures) {
   EXPECT_EQ(s3.Count("fettle_s3_requests_total", {{"op", "list"}, {"code_class", "5xx"}}), 3);
   EXPECT_EQ(s3.Count("fettle_s3_requests_total", {{"op", "list"}, {"code_class", "error"}}), 2);
   EXPECT_EQ(s3.Count("fettle_s3_requests_total", {{"op", "list"}, {"code_class", "2xx"}}), 1);
-  EXPECT_FALSE(s3->LastFailureWasThrottle());
+  EXPECT_FALSE(s3->LastFailureWasThrottle()) << "no request failed in the end";
 }
 
 TEST(S3Test, GivesUpAfterItsTries) {

@@ -151,6 +151,21 @@ TEST_F(BackupRealTest, ADumpKilledHalfWayLeavesNoVisibleBackup) {
   EXPECT_TRUE(s3.ListMultipartUploads(bucket, "")->empty());
 }
 
+TEST_F(BackupRealTest, ADatabaseThatWasDumpedBeforeTheRunFailedIsNotKept) {
+  dir_.Write("bin/pg_dump", "#!/bin/sh\nexec " + PostgresServer::BinDir() + "/pg_dump \"$@\"\n");
+  dir_.Write("bin/pg_dumpall", "#!/bin/sh\necho 'no globals today' >&2\nexit 1\n");
+  for (const char* program : {"bin/pg_dump", "bin/pg_dumpall"}) {
+    std::filesystem::permissions(dir_ / program, std::filesystem::perms::owner_all);
+  }
+  JobSpec job = Job();
+  std::get<PostgresSource>(job.source).client_dir = dir_ / "bin";
+  const RunReport report = Run(job, Bucket(Radosgw::Shared().CreateBucket()));
+  EXPECT_EQ(report.reason, Reason::kDumpExit) << report.sentence;
+  EXPECT_THAT(report.sentence, HasSubstr("no globals today"));
+  EXPECT_GT(report.size_bytes, 100'000) << "the database was stored";
+  EXPECT_THAT(*destinations_[0]->List("sets/"), IsEmpty());
+}
+
 TEST_F(BackupRealTest, AnOldClientADeadServerAndAMissingDatabaseAreTold) {
   dir_.Write("old/pg_dump", "#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n");
   std::filesystem::permissions(dir_ / "old/pg_dump", std::filesystem::perms::owner_all);

@@ -143,6 +143,8 @@ TEST_F(RunTest, AFullDiskIsNamed) {
       return std::vector<std::string>{};
     }
     Status Sweep(const std::string&) override { return {}; }
+    Status Remove(const std::string&) override { return {}; }
+    bool Throttled() const override { return false; }
 
    private:
     std::string place_ = "/full";
@@ -152,6 +154,71 @@ TEST_F(RunTest, AFullDiskIsNamed) {
                                       {"run-1", "manual", ""}, progress_);
   EXPECT_EQ(report.reason, Reason::kDiskFull);
   EXPECT_THAT(report.sentence, HasSubstr("No space left"));
+}
+
+// A directory that is read back as `how` says.
+class Unreadable final : public Destination {
+ public:
+  Unreadable(const std::string& path, Error how, bool throttled)
+      : inner_(MakeDirectoryDestination({path})), how_(std::move(how)), throttled_(throttled) {}
+  const std::string& Place() const override { return inner_->Place(); }
+  Result<std::unique_ptr<Upload>> Begin(const std::string& key, std::int64_t size) override {
+    return inner_->Begin(key, size);
+  }
+  Status PutNew(const std::string& key, const std::string& body) override {
+    return inner_->PutNew(key, body);
+  }
+  Status Read(const std::string&, const std::function<bool(std::string_view)>&) override {
+    return tl::unexpected(how_);
+  }
+  Result<std::int64_t> Size(const std::string& key) override { return inner_->Size(key); }
+  Result<std::vector<std::string>> List(const std::string& prefix) override {
+    return inner_->List(prefix);
+  }
+  Status Sweep(const std::string& prefix) override { return inner_->Sweep(prefix); }
+  Status Remove(const std::string& key) override { return inner_->Remove(key); }
+  bool Throttled() const override { return throttled_; }
+
+ private:
+  const std::unique_ptr<Destination> inner_;
+  const Error how_;
+  const bool throttled_;
+};
+
+TEST_F(RunTest, WhatAFailedRunHadFinishedIsTakenAway) {
+  struct Case {
+    Error how;
+    bool throttled;
+    std::string reason;
+  };
+  for (const Case& one : {Case{{"slow down", Cause::kUnavailable}, true, "s3_throttled"},
+                          Case{{"connection reset", Cause::kUnavailable}, false, "network"},
+                          Case{{"access denied", Cause::kDenied}, true, "auth"},
+                          Case{{"wrong checksum", Cause::kInvalid}, false, "checksum"}}) {
+    SCOPED_TRACE(one.reason);
+    std::vector<std::unique_ptr<Destination>> destinations;
+    destinations.push_back(MakeDirectoryDestination({dir_ / "good"}));
+    destinations.push_back(std::make_unique<Unreadable>(dir_ / "bad", one.how, one.throttled));
+    const RunReport report = ExecuteRun({clock_, log_.For("backup"), {}}, Job("echo whole"),
+                                        destinations, {"run-1", "manual", ""}, progress_);
+    EXPECT_EQ(report.result, RunResult::kFailed);
+    EXPECT_EQ(ToString(report.reason), one.reason);
+    EXPECT_FALSE(IsPermanent(report.reason) && one.reason != "auth");
+    EXPECT_THAT(Files(), IsEmpty()) << "at both places";
+  }
+}
+
+TEST_F(RunTest, NothingIsTakenAwayOnceAManifestMayBeThere) {
+  dir_.Write("two/sets/run-1/manifest.json", "somebody else's");
+  std::vector<std::unique_ptr<Destination>> destinations;
+  destinations.push_back(MakeDirectoryDestination({dir_ / "one"}));
+  destinations.push_back(MakeDirectoryDestination({dir_ / "two"}));
+  const RunReport report = ExecuteRun({clock_, log_.For("backup"), {}}, Job("echo whole"),
+                                      destinations, {"run-1", "manual", ""}, progress_);
+  EXPECT_EQ(report.result, RunResult::kFailed);
+  EXPECT_THAT(Files(),
+              testing::IsSupersetOf({"one/sets/run-1/data.bin.zst", "one/sets/run-1/manifest.json",
+                                     "two/sets/run-1/data.bin.zst"}));
 }
 
 TEST_F(RunTest, NoticesWhatTheDiskChangedBehindItsBack) {

@@ -6,7 +6,9 @@
 
 #include "command.h"
 #include "common/docker_engine.h"
+#include "common/http_client.h"
 #include "common/s3.h"
+#include "common/sqlite_store.h"
 #include "common/yaml.h"
 #include "fettle_parts.h"
 #include "rules/builtin_rules.h"
@@ -41,17 +43,19 @@ std::unique_ptr<receivers::backups::Destination> OpenTarget(
                                                              s3.connection, s3.server));
 }
 
-std::map<std::string, EngineParts> MakeEngines(const Fettle::Deps& deps, HttpTransport& transport,
-                                               Metrics& metrics, const FettleConfig& config) {
+std::unique_ptr<Hands> MakeHandPool(const std::string& name, std::size_t hands) {
+  return std::make_unique<HandPool>(HandPool::Options{.name = name, .threads = hands});
+}
+
+std::map<std::string, EngineParts> MakeEngines(const Fettle::Deps& deps,
+                                               const Fettle::Parts::Outside& outside,
+                                               HttpTransport& transport, Metrics& metrics,
+                                               const FettleConfig& config) {
   std::map<std::string, EngineParts> engines;
   for (const auto& [name, connection] : config.connections.docker) {
-    // The endpoint's form was checked with the configuration.
-    auto engine = DockerEngine::Create(
-        {.http = transport, .metrics = metrics, .log = Log(deps.log, "engine")},
-        {.name = name, .endpoint = connection.endpoint});
-    if (!engine) continue;
     EngineParts parts;
-    parts.engine = *std::move(engine);
+    parts.engine = outside.make_engine(name, connection, transport, metrics);
+    if (parts.engine == nullptr) continue;
     parts.watch = std::make_unique<EngineWatch>(EngineWatch::Deps{.engine = *parts.engine,
                                                                   .clock = deps.clock,
                                                                   .metrics = metrics,
@@ -105,10 +109,10 @@ std::vector<rules::GroupSpec> GroupsOf(const FettleConfig& config) {
 }
 
 void Pools::Close() {
-  for (HandPool* pool : {&collect, &judge, &look, &act, &backup, &fold}) pool->Close();
+  for (const auto* pool : {&collect, &judge, &look, &act, &backup, &fold}) (*pool)->Close();
 }
 
-Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened opened)
+Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outside outside)
     : deps(d),
       options(std::move(o)),
       config(std::move(c)),
@@ -116,9 +120,12 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened
       external_url(UrlOf(options, web)),
       started(deps.clock.Now().wall),
       log(deps.log, "fettle"),
-      metrics_owner(std::move(opened.metrics)),
+      metrics_owner(std::move(outside.metrics)),
       metrics(*metrics_owner),
-      store(std::move(opened.store)),
+      store(std::move(outside.store)),
+      transport_owner(std::move(outside.transport)),
+      transport(*transport_owner),
+      pools(outside.make_hands),
       samples({.retention = options.storage_retention}, &metrics),
       engine({.samples = samples, .clock = deps.clock},
              {.lookback = options.lookback_delta,
@@ -133,7 +140,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened
                     .metrics = metrics,
                     .log = Log(deps.log, "remote write")}),
       gatherer({.brain = brain,
-                .hands = pools.collect,
+                .hands = *pools.collect,
                 .clock = deps.clock,
                 .sink = samples,
                 .metrics = metrics,
@@ -147,9 +154,9 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened
                                            .metrics = metrics,
                                            .log = deps.log},
                                           config.exporter)),
-      engines(MakeEngines(deps, transport, metrics, config)),
+      engines(MakeEngines(deps, outside, transport, metrics, config)),
       alerts({.brain = brain,
-              .hands = pools.fold,
+              .hands = *pools.fold,
               .store = *store,
               .clock = deps.clock,
               .metrics = metrics,
@@ -167,13 +174,12 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened
                .metrics = metrics,
                .log = Log(deps.log, "tell"),
                .make_hands =
-                   [](const std::string& name) {
-                     return std::make_unique<HandPool>(HandPool::Options{
-                         .name = name, .threads = receivers::Lanes::kHandsPerLane});
+                   [make = outside.make_hands](const std::string& name) {
+                     return make(name, receivers::Lanes::kHandsPerLane);
                    }},
               {.tell_webhook = config.telling.tell_webhook, .external_url = external_url}),
       backups({.brain = brain,
-               .hands = pools.backup,
+               .hands = *pools.backup,
                .clock = deps.clock,
                .random = deps.random,
                .store = *store,
@@ -187,13 +193,13 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened
               config.backups),
       targets(MakeTargets(engines, backups)),
       mender({.brain = brain,
-              .hands = pools.look,
+              .hands = *pools.look,
               .store = *store,
               .metrics = metrics,
               .log = Log(deps.log, "mend"),
               .targets = targets,
               .actions = receivers::AllActions({.brain = brain,
-                                                .hands = pools.act,
+                                                .hands = *pools.act,
                                                 .clock = deps.clock,
                                                 .targets = targets,
                                                 .backups = &backups,
@@ -206,7 +212,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened
              {.retention = config.retention.incidents}),
       incidents_api({.brain = brain, .mender = mender}),
       rules({.brain = brain,
-             .hands = pools.judge,
+             .hands = *pools.judge,
              .clock = deps.clock,
              .query = rule_query,
              .samples = samples,
@@ -258,7 +264,7 @@ Status Fettle::Parts::Restore(const Moment& now) {
 void Fettle::Parts::Expire(const Moment& now) {
   brain.At(now.boot + kExpireEvery, [this](const Moment& then) { Expire(then); });
   // One pass over all series: a hand's work. If no hand is free, the next minute will do.
-  (void)pools.collect.Do([this, wall = now.wall] {
+  (void)pools.collect->Do([this, wall = now.wall] {
     samples.Expire(wall);
     // What was forgotten goes back to the machine: a sidecar shares it.
     malloc_trim(0);
@@ -268,7 +274,7 @@ void Fettle::Parts::Expire(const Moment& now) {
 void Fettle::Parts::TrimAudit(const Moment& now) {
   brain.At(now.boot + kTrimAuditEvery, [this](const Moment& then) { TrimAudit(then); });
   const Time before = now.wall - config.retention.audit;
-  (void)pools.look.Do([this, before] {
+  (void)pools.look->Do([this, before] {
     if (Status trimmed = store->TrimAudit(before); !trimmed) {
       log.Warn("the audit could not be trimmed", {{"err", trimmed.error().message}});
     }
@@ -320,14 +326,24 @@ Result<std::unique_ptr<Fettle>> Fettle::Build(Deps deps, ServeOptions options) {
       !closed) {
     return tl::unexpected(closed.error());
   }
-  Parts::Opened opened{.metrics = std::make_unique<Metrics>()};
+  Parts::Outside outside{.metrics = std::make_unique<Metrics>(),
+                         .transport = std::make_unique<HttpClient>(),
+                         .make_hands = MakeHandPool};
   auto store = SqliteStore::Open(
-      {.clock = deps.clock, .metrics = *opened.metrics, .log = Log(deps.log, "store")},
+      {.clock = deps.clock, .metrics = *outside.metrics, .log = Log(deps.log, "store")},
       {.directory = options.storage_path});
   if (!store) return While("opening --storage.path", store.error());
-  opened.store = *std::move(store);
+  outside.store = *std::move(store);
+  outside.make_engine = [log = Log(deps.log, "engine")](
+                            const std::string& name, const DockerConnection& connection,
+                            HttpTransport& transport, Metrics& metrics) {
+    // The endpoint's form was checked with the configuration.
+    auto engine = DockerEngine::Create({.http = transport, .metrics = metrics, .log = log},
+                                       {.name = name, .endpoint = connection.endpoint});
+    return engine ? *std::move(engine) : nullptr;
+  };
   return std::unique_ptr<Fettle>(new Fettle(std::make_unique<Parts>(
-      deps, std::move(options), std::move(config), *std::move(web), std::move(opened))));
+      deps, std::move(options), std::move(config), *std::move(web), std::move(outside))));
 }
 
 Status Fettle::Start() {

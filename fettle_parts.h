@@ -1,9 +1,10 @@
 // Everything the program is made of, in the order in which it is built: each part knows only those
-// above it. Included by fettle*.cc alone.
+// above it. Included by fettle*.cc, and by tests that are the brain themselves.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,10 +15,9 @@
 #include "common/brain.h"
 #include "common/engine_watch.h"
 #include "common/hands.h"
-#include "common/http_client.h"
 #include "common/http_server.h"
 #include "common/metrics.h"
-#include "common/sqlite_store.h"
+#include "common/store.h"
 #include "common/web_config.h"
 #include "exporter/collectors/all.h"
 #include "exporter/collectors/docker.h"
@@ -52,25 +52,39 @@ struct EngineParts {
   std::unique_ptr<receivers::EngineEars> ears;
 };
 
+// So many hands, by the name of their work.
+using MakeHands = std::function<std::unique_ptr<Hands>(const std::string& name, std::size_t hands)>;
+
 // Pools of hands, one for each kind of work that may hang, so that none delays another.
 struct Pools {
-  HandPool collect{{.name = "collect", .threads = 8}};
-  HandPool judge{{.name = "judge", .threads = 2}};
-  HandPool fold{{.name = "fold", .threads = 1}};
-  HandPool look{{.name = "look", .threads = 4}};
-  HandPool act{{.name = "act", .threads = 8}};
-  HandPool backup{{.name = "backup", .threads = 2}};
+  explicit Pools(const MakeHands& make)
+      : collect(make("collect", 8)),
+        judge(make("judge", 2)),
+        fold(make("fold", 1)),
+        look(make("look", 4)),
+        act(make("act", 8)),
+        backup(make("backup", 2)) {}
+
+  const std::unique_ptr<Hands> collect, judge, fold, look, act, backup;
 
   void Close();
 };
 
 struct Fettle::Parts {
-  // What was opened before, because opening may fail.
-  struct Opened {
+  // What the program finds around it and a test makes up: where it remembers, who carries its
+  // requests, who works for it, and the engines it talks to.
+  struct Outside {
     std::unique_ptr<Metrics> metrics;
-    std::unique_ptr<SqliteStore> store;
+    std::unique_ptr<Store> store;
+    std::unique_ptr<HttpTransport> transport;
+    MakeHands make_hands;
+    // Of the connection with this name; nullptr if there is none to be had.
+    std::function<std::unique_ptr<Engine>(const std::string& name,
+                                          const DockerConnection& connection,
+                                          HttpTransport& transport, Metrics& metrics)>
+        make_engine;
   };
-  Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Opened opened);
+  Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outside outside);
 
   const Deps deps;
   const ServeOptions options;
@@ -81,9 +95,10 @@ struct Fettle::Parts {
   Log log;
   const std::unique_ptr<Metrics> metrics_owner;
   Metrics& metrics;
-  const std::unique_ptr<SqliteStore> store;
+  const std::unique_ptr<Store> store;
   Brain brain;
-  HttpClient transport;
+  const std::unique_ptr<HttpTransport> transport_owner;
+  HttpTransport& transport;
   Pools pools;
   std::stop_source ending;
 

@@ -71,7 +71,7 @@ void EngineWatch::Follow(const std::stop_token& stop) {
       (void)Reconcile();
     };
     const Status ended = deps_.engine.Follow(
-        since, ready, [this](const EngineEvent& event) { Handle(event); }, stop);
+        since, ready, [this](const EngineEvent& event) { Hear(event); }, stop);
     {
       const std::lock_guard lock(mutex_);
       following_ = false;
@@ -89,7 +89,7 @@ void EngineWatch::Follow(const std::stop_token& stop) {
   }
 }
 
-void EngineWatch::Handle(const EngineEvent& event) {
+void EngineWatch::Hear(const EngineEvent& event) {
   if (!ChangesAContainer(event.action)) return;
   // Made at the first event: until then it is unknown, and absent.
   deps_.metrics

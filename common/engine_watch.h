@@ -53,6 +53,8 @@ class EngineWatch {
   // Ends the stream; listeners are not called any more when it returns.
   void Stop();
 
+  // What the stream says: by the watch's own thread, or by whoever follows the stream in its place.
+  void Hear(const EngineEvent& event);
   // Reads the whole inventory from the engine. Blocks; a hand's.
   Status Reconcile();
   // What is known now. Any thread.
@@ -66,7 +68,6 @@ class EngineWatch {
     std::uint64_t touched = 0;  // event number that changed it last
   };
   void Follow(const std::stop_token& stop);
-  void Handle(const EngineEvent& event);
   void Refresh(const std::string& id);
 
   const Deps deps_;

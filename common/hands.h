@@ -22,6 +22,9 @@ class Hands {
   virtual ~Hands() = default;
   // False if the queue is full; nothing was taken, and the caller says what that means.
   [[nodiscard]] virtual bool Do(Work work) = 0;
+  // Finishes what has begun, drops what waits, and takes nothing more. What the work refers to may
+  // go after that; the hands themselves may still be asked. One thread.
+  virtual void Close() = 0;
 };
 
 // The destructor finishes the work that has begun and drops what still waits.
@@ -38,9 +41,7 @@ class HandPool final : public Hands {
   HandPool& operator=(const HandPool&) = delete;
 
   [[nodiscard]] bool Do(Work work) override;
-  // Finishes what has begun, drops what waits, and takes nothing more. What the work refers to may
-  // go after that; the pool itself may still be asked. One thread.
-  void Close();
+  void Close() override;
   // Begun or waiting now. Any thread.
   std::size_t Busy() const;
 

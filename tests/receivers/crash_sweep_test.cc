@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/receivers/crashing_engine.h"
 #include "tests/receivers/workshop.h"
+#include "tests/support/crashing_engine.h"
 
 namespace fettle::receivers {
 namespace {
@@ -32,9 +32,9 @@ std::string Say(const std::vector<Crash>& crashes) {
 struct Fate {
   const char* name;
   std::optional<Fault> fault;
-  int restarts_max;  // calls for one cause; the second one is the allowed reissue
-  int starts_max;    // what the container went through
-  bool half = false; // it stops and does not start
+  int restarts_max;   // calls for one cause; the second one is the allowed reissue
+  int starts_max;     // what the container went through
+  bool half = false;  // it stops and does not start
 };
 void PrintTo(const Fate& fate, std::ostream* out) { *out << fate.name; }
 

@@ -14,8 +14,8 @@
 #include <random>
 #include <set>
 
-#include "tests/receivers/crashing_engine.h"
 #include "tests/receivers/workshop.h"
+#include "tests/support/crashing_engine.h"
 
 namespace fettle::receivers {
 namespace {

@@ -35,6 +35,7 @@ class InlineHands final : public Hands {
     work();
     return true;
   }
+  void Close() override { Drop(); }
   // A crash: what waits is lost.
   void Drop() { waiting_.clear(); }
   std::size_t Waiting() const { return waiting_.size(); }
@@ -42,6 +43,17 @@ class InlineHands final : public Hands {
 
  private:
   std::deque<Hands::Work> waiting_;
+};
+
+// One of several pools that are really the same hands, so that a test chooses who works next.
+class SharedHands final : public Hands {
+ public:
+  explicit SharedHands(InlineHands& hands) : hands_(hands) {}
+  bool Do(Work work) override { return hands_.Do(std::move(work)); }
+  void Close() override {}
+
+ private:
+  InlineHands& hands_;
 };
 
 }  // namespace fettle

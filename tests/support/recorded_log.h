@@ -20,6 +20,7 @@ class RecordedLog {
                 },
                 {.level = LogLevel::kDebug, .format = LogFormat::kLogfmt}) {}
 
+  LogWriter& writer() { return writer_; }
   Log For(std::string component) { return Log(writer_, std::move(component)); }
   std::vector<std::string> Lines() const {
     const std::lock_guard lock(mutex_);

@@ -5,19 +5,6 @@
 #include "common/json.h"
 
 namespace fettle::receivers {
-namespace {
-
-// The pools of all lanes are one, so that the test can choose who works next.
-class SharedHands final : public Hands {
- public:
-  explicit SharedHands(InlineHands& hands) : hands_(hands) {}
-  bool Do(Work work) override { return hands_.Do(std::move(work)); }
-
- private:
-  InlineHands& hands_;
-};
-
-}  // namespace
 
 const char* const Town::kConfig = R"(
 global: {resolve_timeout: 1000h}

@@ -6,7 +6,7 @@
 
 #include "tests/support/fake_engine.h"
 
-namespace fettle::receivers {
+namespace fettle {
 
 // What a test throws where a process dies, through code that knows nothing of it.
 struct ProcessDied {};
@@ -83,4 +83,4 @@ class CrashingEngine final : public Engine {
   When when_ = When::kBefore;
 };
 
-}  // namespace fettle::receivers
+}  // namespace fettle

@@ -134,7 +134,9 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
       rule_query(engine),
       judge({.engine = engine, .clock = deps.clock}),
       query_api({.engine = engine, .samples = samples, .clock = deps.clock, .metrics = metrics},
-                {}),
+                {.timeout = options.query_timeout, .queries_max = options.queries_max}),
+      series_api({.samples = samples, .metadata = [this] { return gatherer.Metadata(); }}, {}),
+      status_api(StatusDeps(), StatusOptions()),
       remote_write({.samples = samples,
                     .clock = deps.clock,
                     .metrics = metrics,
@@ -287,16 +289,18 @@ prometheus::Gauge& Fettle::Parts::LastReloadSuccessful() {
 }
 
 void Fettle::Parts::NoteLoaded() {
+  last_loaded = deps.clock.Now().wall;
   LastReloadSuccessful().Set(1);
   metrics
       .Gauge("fettle_config_last_reload_success_timestamp_seconds",
              "When the configuration in force was loaded.")
-      .Set(ToSeconds(deps.clock.Now().wall));
+      .Set(ToSeconds(last_loaded.load()));
 }
 
 // What comes in ends first, then what is under way ends, then who decides.
 void Fettle::Parts::Stop() {
   ready = false;
+  query_api.Stop();
   server.reset();
   for (auto& [name, parts] : engines) parts.watch->Stop();
   ending.request_stop();

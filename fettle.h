@@ -25,6 +25,8 @@ struct ServeOptions {
   bool enable_remote_write_receiver = false;          // --web.enable-remote-write-receiver
   Millis lookback_delta = std::chrono::minutes(5);    // --query.lookback-delta
   std::size_t query_samples_max = 50'000'000;         // --query.max-samples
+  Millis query_timeout = std::chrono::minutes(2);     // --query.timeout
+  std::size_t queries_max = 20;                       // --query.max-concurrency
 };
 
 // Thread rule: built, started and ended by one thread; Reload() by any.

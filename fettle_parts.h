@@ -39,6 +39,8 @@
 #include "rules/promql/engine.h"
 #include "rules/query_api.h"
 #include "rules/remote_write_receiver.h"
+#include "rules/series_api.h"
+#include "rules/status_api.h"
 #include "rules/rule_query.h"
 #include "rules/samples/samples.h"
 
@@ -108,6 +110,8 @@ struct Fettle::Parts {
   rules::EngineQuery rule_query;
   rules::EngineJudge judge;
   rules::QueryApi query_api;
+  rules::SeriesApi series_api;
+  rules::StatusApi status_api;
   rules::RemoteWriteReceiver remote_write;
 
   // Observes.
@@ -131,6 +135,7 @@ struct Fettle::Parts {
   std::unique_ptr<HttpServer> server;
   std::jthread brain_thread;
   std::atomic<bool> ready = false;
+  std::atomic<Time> last_loaded{};  // when the configuration in force was loaded
 
   std::mutex reload_mutex;  // one reload at a time
   std::mutex end_mutex;     // guards quitting
@@ -145,6 +150,9 @@ struct Fettle::Parts {
   void Stop();
   prometheus::Gauge& LastReloadSuccessful();
   void NoteLoaded();
+  // fettle_status.cc
+  rules::StatusApi::Deps StatusDeps();
+  rules::StatusApi::Options StatusOptions() const;
   // fettle_routes.cc
   Router MakeRouter(Fettle& fettle);
 };

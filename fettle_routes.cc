@@ -138,6 +138,8 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
   router.Add("POST", "/webhook", Role::kWebhook,
              [this](const HttpRequest& request) { return intake.Handle(request); });
   query_api.AddRoutes(router);
+  series_api.AddRoutes(router);
+  status_api.AddRoutes(router);
   router.Add("POST", "/api/v1/write", Role::kWebhook,
              [this](const HttpRequest& request) { return RemoteWrite(*this, request); });
   incidents_api.AddRoutes(router);

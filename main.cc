@@ -47,6 +47,10 @@ void AddServeFlags(CLI::App& app, ServeOptions& options, std::string& log_level,
             "how old a sample may be and still count (5m)");
   app.add_option("--query.max-samples", options.query_samples_max, "samples one query may load")
       ->capture_default_str();
+  AddMillis(app, "--query.timeout", options.query_timeout, "when a query is ended (2m)");
+  app.add_option("--query.max-concurrency", options.queries_max, "queries that run at one time")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
   app.add_option("--log.level", log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
       ->capture_default_str();

@@ -230,6 +230,14 @@ HttpResponse Gatherer::Serve(const HttpRequest& request) {
   return response;
 }
 
+std::vector<MetricMetadata> Gatherer::Metadata() {
+  std::vector<MetricMetadata> all = page_.Metadata();
+  for (const MetricFamily& family : deps_.metrics.Collect()) {
+    all.push_back({family.name, family.type, family.help});
+  }
+  return all;
+}
+
 bool Gatherer::Ready() const {
   return std::all_of(stations_.begin(), stations_.end(),
                      [](const auto& station) { return station->had_a_turn.load(); });

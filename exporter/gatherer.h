@@ -66,6 +66,8 @@ class Gatherer final : public Publisher {
 
   // GET /metrics: text 0.0.4 or OpenMetrics by Accept, gzip by Accept-Encoding.
   HttpResponse Serve(const HttpRequest& request);
+  // What the page says of each metric beside its values. Any thread's.
+  std::vector<MetricMetadata> Metadata();
   // True once every collector has had its first turn.
   bool Ready() const;
 

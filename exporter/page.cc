@@ -80,6 +80,17 @@ Page::Block& Page::BlockOf(Family& family, Format format) {
   return at->second;
 }
 
+std::vector<MetricMetadata> Page::Metadata() {
+  const std::lock_guard lock(mutex_);
+  std::vector<MetricMetadata> all;
+  for (const auto& [name, family] : families_) {
+    if (family.parts.empty()) continue;
+    const MetricFamily& first = *family.parts.begin()->second;
+    all.push_back({name, first.type, first.help});
+  }
+  return all;
+}
+
 std::string Page::Render(Format format, bool gzip, const std::vector<MetricFamily>& fresh) {
   std::string tail;
   std::set<std::string> shown_fresh;

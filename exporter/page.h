@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/metadata.h"
 #include "common/sample.h"
 #include "exporter/exposition.h"
 
@@ -24,6 +25,9 @@ class Page {
  public:
   // Replaces everything that `source` shows; nullptr takes it away.
   void Update(const std::string& source, Families families);
+
+  // Every family's name, type and help, by name.
+  std::vector<MetricMetadata> Metadata();
 
   // The whole page: what is kept, and `fresh` families that change at every scrape (fettle's own
   // counters). gzip is a complete gzip stream.

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "common/http.h"
-#include "common/http_server.h"
 #include "common/metrics.h"
+#include "common/router.h"
 #include "rules/promql/engine.h"
 #include "rules/promql/parser.h"
 #include "rules/samples/samples.h"
@@ -24,14 +24,11 @@ class QueryApi {
     Metrics& metrics;
   };
   struct Options {
-    // A request may ask for less.
+    // --query.timeout; a request may ask for less.
     Millis timeout = std::chrono::minutes(2);
-    // More at one time wait, as long as their timeout.
+    // --query.max-concurrency; more at one time wait, as long as their timeout.
     std::size_t queries_max = 20;
-    // Of /api/v1/status/buildinfo. Clients read `version` as the API they speak to.
-    std::string version = "3.14.0";
-    std::string revision;
-    promql::ParserOptions parser;
+    promql::ParserOptions parser{};
   };
   // Steps of a range query; more are refused (bad_data).
   static constexpr std::int64_t kPointsMax = 11'000;
@@ -41,18 +38,17 @@ class QueryApi {
   QueryApi(const QueryApi&) = delete;
   QueryApi& operator=(const QueryApi&) = delete;
 
-  // query, query_range, query_exemplars, series, labels, label/NAME/values, metadata, format_query,
-  // status/buildinfo under /api/v1/, GET and POST as Prometheus has them. This must outlive it.
+  // query, query_range, format_query and parse_query under /api/v1/, GET and POST. This must
+  // outlive the router.
   void AddRoutes(Router& router);
+  // Queries that run or wait end now, and new ones at once, as canceled. Safe from any thread.
+  void Stop();
 
   HttpResponse Query(const HttpRequest& request);
   HttpResponse QueryRange(const HttpRequest& request);
-  HttpResponse Series(const HttpRequest& request);
-  HttpResponse LabelNames(const HttpRequest& request);
-  // The path is /api/v1/label/NAME/values; NAME may be escaped as U__….
-  HttpResponse LabelValues(const HttpRequest& request);
   HttpResponse FormatQuery(const HttpRequest& request);
-  HttpResponse BuildInfo(const HttpRequest& request);
+  // The query's tree, for those who draw it.
+  HttpResponse ParseQuery(const HttpRequest& request);
 
  private:
   struct Impl;

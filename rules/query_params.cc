@@ -26,12 +26,27 @@ std::optional<double> ParseFloat(std::string_view text) {
 
 // A quarter of what an int64 holds: no arithmetic on it overflows.
 constexpr double kMillisMax = 2.3e18;
+// Go's durations are nanoseconds in an int64.
+constexpr double kDurationSecondsMax = 9223372036.854775807;
 
-// Milliseconds of seconds, if they can be reckoned with.
-std::optional<std::int64_t> ToWholeMillis(double seconds) {
-  const double millis = std::round(seconds * 1000);
-  if (!(std::abs(millis) < kMillisMax)) return std::nullopt;
-  return static_cast<std::int64_t>(millis);
+// The boundaries of time as upstream's clients print them; RFC 3339 has no such years.
+constexpr std::string_view kTimeMinText = "-292273086-05-16T16:47:06Z";
+constexpr std::string_view kTimeMaxText = "292277025-08-18T07:12:54.999999999Z";
+
+std::optional<Time> ParseTime(const std::string& text) {
+  if (const auto seconds = ParseFloat(text)) {
+    const double millis = std::round(*seconds * 1000);
+    if (!(std::abs(millis) < kMillisMax)) return std::nullopt;
+    return TimeFromMillis(static_cast<std::int64_t>(millis));
+  }
+  if (const Result<Time> time = ParseRfc3339(text)) return *time;
+  if (text == kTimeMinText) return TimeFromMillis(static_cast<std::int64_t>(-kMillisMax));
+  if (text == kTimeMaxText) return TimeFromMillis(static_cast<std::int64_t>(kMillisMax));
+  return std::nullopt;
+}
+
+std::string NoTime(const std::string& text) {
+  return fmt::format("cannot parse {} to a valid timestamp", Quote(text));
 }
 
 }  // namespace
@@ -58,46 +73,72 @@ std::vector<std::string> QueryParams::GetAll(std::string_view name) const {
   return values;
 }
 
-Result<Time> QueryParams::GetTime(std::string_view name, std::optional<Time> fallback) const {
+Result<Time> QueryParams::GetTime(std::string_view name) const {
   const std::string text = Get(name);
-  if (text.empty() && fallback) return *fallback;
-  if (const auto seconds = ParseFloat(text)) {
-    if (const auto millis = ToWholeMillis(*seconds)) return TimeFromMillis(*millis);
-  } else if (const Result<Time> time = ParseRfc3339(text)) {
-    return *time;
-  }
-  return InvalidParameter(
-      name, {fmt::format("cannot parse {} to a valid timestamp", Quote(text)), Cause::kInvalid});
+  if (const auto time = ParseTime(text)) return *time;
+  return InvalidParameter(name, {NoTime(text), Cause::kInvalid});
 }
 
-Result<std::optional<Millis>> QueryParams::GetDuration(std::string_view name) const {
+Result<Time> QueryParams::GetTimeOr(std::string_view name, Time fallback) const {
+  const std::string text = Get(name);
+  if (text.empty()) return fallback;
+  if (const auto time = ParseTime(text)) return *time;
+  return InvalidParameter(
+      name, {fmt::format("invalid time value for '{}': {}", name, NoTime(text)), Cause::kInvalid});
+}
+
+Result<std::optional<Millis>> QueryParams::GetBareDuration(std::string_view name) const {
   const std::string text = Get(name);
   if (text.empty()) return std::optional<Millis>();
   const char* why = "cannot parse {} to a valid duration";
   if (const auto seconds = ParseFloat(text)) {
-    if (const auto millis = ToWholeMillis(*seconds)) return std::optional(Millis(*millis));
-    why = "cannot parse {} to a valid duration. It overflows int64";
+    if (std::abs(*seconds) <= kDurationSecondsMax) {
+      return std::optional(Millis(static_cast<std::int64_t>(*seconds * 1000)));
+    }
+    if (!std::isnan(*seconds)) why = "cannot parse {} to a valid duration. It overflows int64";
   } else if (const Result<Millis> duration = ParseDuration(text)) {
     return std::optional(*duration);
   }
-  return InvalidParameter(name, {fmt::format(fmt::runtime(why), Quote(text)), Cause::kInvalid});
+  return Fail(Cause::kInvalid, fmt::runtime(why), Quote(text));
+}
+
+Result<std::optional<Millis>> QueryParams::GetDuration(std::string_view name) const {
+  Result<std::optional<Millis>> duration = GetBareDuration(name);
+  if (!duration) return InvalidParameter(name, duration.error());
+  return duration;
+}
+
+Result<std::optional<std::int64_t>> QueryParams::GetInteger(std::string_view name) const {
+  const std::string text = Get(name);
+  if (text.empty()) return std::optional<std::int64_t>();
+  std::string_view digits = text;
+  if (digits.starts_with("+") && !digits.starts_with("+-")) digits.remove_prefix(1);
+  std::int64_t value = 0;
+  const char* const last = digits.data() + digits.size();
+  const auto [end, error] = std::from_chars(digits.data(), last, value);
+  if (end != last || digits.empty() || error == std::errc::invalid_argument) {
+    return Fail(Cause::kInvalid, "strconv.Atoi: parsing {}: invalid syntax", Quote(text));
+  }
+  if (error == std::errc::result_out_of_range) {
+    return Fail(Cause::kInvalid, "strconv.Atoi: parsing {}: value out of range", Quote(text));
+  }
+  return std::optional(value);
 }
 
 Result<std::size_t> QueryParams::GetLimit() const {
-  const std::string text = Get("limit");
-  if (text.empty()) return std::size_t{0};
-  std::size_t limit = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-  if (error == std::errc() && end == text.data() + text.size()) return limit;
-  return InvalidParameter(
-      "limit", {fmt::format("{} is not a limit: 0 or more is", Quote(text)), Cause::kInvalid});
+  const Result<std::optional<std::int64_t>> limit = GetInteger("limit");
+  if (!limit) return InvalidParameter("limit", limit.error());
+  if (limit->value_or(0) < 0) {
+    return InvalidParameter("limit", {"limit must be non-negative", Cause::kInvalid});
+  }
+  return static_cast<std::size_t>(limit->value_or(0));
 }
 
 Result<std::vector<Matchers>> QueryParams::GetSelectors() const {
   std::vector<Matchers> selectors;
   for (const std::string& text : GetAll("match[]")) {
     Result<Matchers> matchers = promql::ParseSelector(text);
-    if (!matchers) return InvalidParameter("match[]", matchers.error());
+    if (!matchers) return tl::unexpected(matchers.error());
     selectors.push_back(std::move(*matchers));
   }
   return selectors;

@@ -2,6 +2,7 @@
 // Complaints are `invalid parameter "start": cannot parse "x" to a valid timestamp`, kInvalid.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,13 +23,19 @@ class QueryParams {
   std::string Get(std::string_view name) const;
   std::vector<std::string> GetAll(std::string_view name) const;
 
-  // Seconds with a fraction, or RFC 3339. Absent: the fallback, or a complaint without one.
-  Result<Time> GetTime(std::string_view name, std::optional<Time> fallback) const;
-  // Seconds with a fraction, or 1h30m. nullopt if absent.
+  // Seconds with a fraction, or RFC 3339.
+  Result<Time> GetTime(std::string_view name) const;
+  // The same, where it may be absent; the complaint is worded otherwise, as upstream's.
+  Result<Time> GetTimeOr(std::string_view name, Time fallback) const;
+  // Seconds with a fraction, or 1h30m. nullopt if absent. The bare complaint is without the
+  // parameter's name.
   Result<std::optional<Millis>> GetDuration(std::string_view name) const;
+  Result<std::optional<Millis>> GetBareDuration(std::string_view name) const;
   // 0 if absent: no limit.
   Result<std::size_t> GetLimit() const;
-  // Every match[] parameter, read as a selector.
+  // As strconv.Atoi reads it; nullopt if absent.
+  Result<std::optional<std::int64_t>> GetInteger(std::string_view name) const;
+  // Every match[] parameter, read as a selector. The complaint is without the parameter's name.
   Result<std::vector<Matchers>> GetSelectors() const;
 
  private:

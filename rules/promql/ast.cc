@@ -20,6 +20,7 @@ std::string_view ToString(ValueType type) {
 }
 
 std::string LineAndColumn(std::string_view text, std::size_t offset) {
+  if (text.empty()) return "unknown position";
   if (offset > text.size()) return "invalid position";
   std::size_t line = 1;
   std::size_t line_start = 0;

@@ -44,6 +44,13 @@ class Parser {
     const TokenType first = tokens_.Peek().type;
     const bool selector = IsMetricWord(first) || first == kLeftBrace;
     const NodePtr expr = selector ? ParseVectorSelector() : NodePtr(tokens_.Unexpected());
+    if (!tokens_.failed() && tokens_.Peek().type == kEnd) {
+      const Matchers& matchers = As<VectorSelector>(*expr)->matchers;
+      const auto takes_nothing = [](const Matcher& matcher) { return matcher.Matches(""); };
+      if (std::all_of(matchers.begin(), matchers.end(), takes_nothing)) {
+        return Fail(Cause::kInvalid, "match[] must contain at least one non-empty matcher");
+      }
+    }
     return Finish(expr);
   }
 

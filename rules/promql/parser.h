@@ -25,7 +25,8 @@ inline constexpr int kTreeDepthMax = 2'000;
 // The error's message is "line:column: parse error: …", its cause kInvalid.
 Result<ExprPtr> Parse(std::string_view text, const ParserOptions& options = {});
 
-// Only a selector: `up{job="x"}`, as match[] and federation take.
+// Only a selector: `up{job="x"}`, as match[] and federation take; one that an absent series would
+// match is refused.
 Result<Matchers> ParseSelector(std::string_view text);
 
 // A series as the test languages write it: `name{l="v"}`, `{"utf8.name", l="v"}`, `name`.

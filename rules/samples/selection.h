@@ -27,6 +27,7 @@ class Selection {
  public:
   std::size_t size() const { return series_.size(); }
   bool empty() const { return series_.empty(); }
+  std::size_t chunks() const { return chunks_.size(); }
   const LabelsPtr& labels(std::size_t series) const { return series_[series].labels; }
 
   // Replaces what is in `into` by the samples in (from, to]; the buffer is meant to be reused.

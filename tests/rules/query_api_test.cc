@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "rules/query_params.h"
+#include "rules/series_api.h"
+#include "rules/status_api.h"
 #include "tests/support/case_file.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/requests.h"
@@ -13,10 +15,25 @@
 namespace fettle::rules {
 namespace {
 
+std::vector<MetricMetadata> KnownMetrics() {
+  return {{"up", MetricType::kGauge, "Whether it answers.", ""},
+          {"odd", MetricType::kUnknown, "", ""},
+          {"up", MetricType::kCounter, "Another opinion.", "seconds"}};
+}
+
+std::vector<ExemplarSeries> KnownExemplars(const std::vector<Matchers>& selectors, Time, Time) {
+  if (selectors[0].empty() || selectors[0].back().value() != "up") return {};
+  return {{Labels{{"__name__", "up"}}, {{Labels{{"trace_id", "t"}}, 0.25, TimeFromMillis(1500)}}}};
+}
+
+std::string ShownConfig() { return "global: {}\n"; }
+
 struct Desk {
-  explicit Desk(QueryApi::Options options = {.revision = "r1"})
+  explicit Desk(QueryApi::Options options = {})
       : api({engine, samples, clock, metrics}, std::move(options)) {
     api.AddRoutes(router);
+    series.AddRoutes(router);
+    status.AddRoutes(router);
     const auto at = [](std::int64_t second) { return TimeFromMillis(second * 1000); };
     EXPECT_TRUE(samples.Append(
         {{{Labels{{"__name__", "up"}, {"job", "a"}}, 1, at(100)},
@@ -36,6 +53,10 @@ struct Desk {
   SampleStore samples{SampleStoreOptions{}};
   promql::Engine engine{{samples, clock}, {}};
   QueryApi api;
+  SeriesApi series{{.samples = samples, .metadata = &KnownMetrics, .exemplars = &KnownExemplars},
+                   {}};
+  StatusApi status{{.samples = samples, .clock = clock, .loaded = {}, .config = &ShownConfig},
+                   {.revision = "r1", .retention = "1d", .flags = {{"query.timeout", "2m"}}}};
   Router router;
 };
 
@@ -118,7 +139,7 @@ TEST(QueryParamsTest, UnescapesLabelNames) {
 TEST(QueryParamsTest, RefusesTimesThatCannotBeReckonedWith) {
   const HttpRequest request = Get("/?time=1e300&step=1e300");
   const QueryParams params(request);
-  EXPECT_FALSE(params.GetTime("time", std::nullopt));
+  EXPECT_FALSE(params.GetTime("time"));
   EXPECT_EQ(params.GetDuration("step").error().message,
             "invalid parameter \"step\": cannot parse \"1e300\" to a valid duration. It overflows "
             "int64");

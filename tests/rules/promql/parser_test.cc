@@ -148,7 +148,7 @@ TEST(ParserTest, ReadsSelectorsAndMetricsAlone) {
   EXPECT_EQ(ParseSelector("up + 1").error().message, "1:4: parse error: unexpected <op:+>");
   EXPECT_EQ(ParseSelector("1").error().message, "1:1: parse error: unexpected number \"1\"");
   EXPECT_EQ(ParseSelector("{}").error().message,
-            "1:1: parse error: vector selector must contain at least one non-empty matcher");
+            "match[] must contain at least one non-empty matcher");
   EXPECT_EQ(ParseMetric(R"(up{job="x", b='y'})")->ToString(), R"(up{b="y", job="x"})");
   EXPECT_EQ(ParseMetric(R"({"utf8.name", "a b"="c"})")->ToString(), R"(utf8.name{"a b"="c"})");
   EXPECT_EQ(ParseMetric("{}")->ToString(), "{}");

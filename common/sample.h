@@ -9,22 +9,28 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/histogram.h"
 #include "common/labels.h"
 #include "common/result.h"
 
 namespace fettle {
 
-// One point of one series; labels include __name__.
+// One point of one series; labels include __name__. `histogram` set: the sample is a histogram and
+// `value` means nothing. A series ends with a stale marker as its value, whatever came before.
 struct Sample {
   Labels labels;
   double value = 0;
   Time at;
+  HistogramPtr histogram{};
+  Time start{};  // when counting began, where that is known; the epoch: unknown
 };
 
 // The NaN that says "this series ends here" (Prometheus' value.StaleNaN), told apart by its bits.
 inline constexpr std::uint64_t kStaleNaNBits = 0x7ff0000000000002ULL;
 inline double StaleNaN() { return std::bit_cast<double>(kStaleNaNBits); }
-inline bool IsStaleNaN(double value) { return std::bit_cast<std::uint64_t>(value) == kStaleNaNBits; }
+inline bool IsStaleNaN(double value) {
+  return std::bit_cast<std::uint64_t>(value) == kStaleNaNBits;
+}
 
 // Where samples come from. Only a value change in an event source wakes reactive rules.
 enum class Origin { kCollector, kEvent, kScrape, kRemoteWrite, kRule };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/histogram.h"
 #include "common/labels.h"
 
 namespace fettle::promql {
@@ -17,10 +18,6 @@ enum class ValueType { kNone, kScalar, kString, kVector, kMatrix };
 std::string_view ToString(ValueType type);
 
 using LabelsPtr = std::shared_ptr<const Labels>;
-
-// A native histogram; a sample is either a number or one of these.
-struct FloatHistogram;
-using HistogramPtr = std::shared_ptr<const FloatHistogram>;
 
 // One series at one moment. `histogram` set: the sample is a histogram and `value` means nothing.
 struct Element {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cmath>
 #include <limits>
 #include <mutex>
 #include <shared_mutex>
@@ -12,6 +14,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "rules/samples/histogram_cell.h"
 #include "rules/samples/index.h"
 #include "rules/samples/selection.h"
 
@@ -30,14 +33,18 @@ struct Series {
   SeriesId next_with_hash = 0;  // another series with the same hash, or itself
   struct Held {
     ChunkPtr chunk;
+    SampleRunPtr run{};  // in place of a chunk
     std::int64_t last_time = 0;
     std::uint32_t samples = 0;
+    std::int64_t first_time() const { return run ? (*run)[0].time : chunk->first_time(); }
+    std::size_t bytes() const { return run ? sizeof(SampleRun) : chunk->capacity(); }
   };
   std::vector<Held> chunks;
-  ChunkWriter writer;  // of the last chunk
+  ChunkWriter writer;             // of the last chunk; its last time and value also of a run
+  HistogramPtr last_histogram{};  // the last sample, if that was one
 
   bool Overlaps(std::int64_t from_exclusive, std::int64_t to) const {
-    return !chunks.empty() && chunks.front().chunk->first_time() <= to &&
+    return !chunks.empty() && chunks.front().first_time() <= to &&
            chunks.back().last_time > from_exclusive;
   }
 };
@@ -75,13 +82,29 @@ WriteBatch ViewOf(const SampleBatch& batch) {
                            static_cast<std::uint32_t>(sample.labels.size()),
                            static_cast<std::uint32_t>(view.points.size()), 1});
     for (const auto& [name, value] : sample.labels) view.labels.push_back({name, value});
-    view.points.push_back({ToMillis(sample.at), sample.value});
+    FloatPoint point{ToMillis(sample.at), sample.value};
+    if (sample.histogram != nullptr || sample.start != Time{}) {
+      view.more.push_back({sample.histogram, ToMillis(sample.start)});
+      point.more = static_cast<std::uint32_t>(view.more.size());
+    }
+    view.points.push_back(point);
   }
   return view;
 }
 
 bool SameBits(double a, double b) {
   return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+}
+
+// Every NaN but the stale marker is stored as the same one: others mean something to readers.
+double AsStored(double nan) {
+  return IsStaleNaN(nan) ? nan : std::numeric_limits<double>::quiet_NaN();
+}
+
+bool Changed(const Series& series, const HistogramPtr& histogram, double value) {
+  const HistogramPtr& last = series.last_histogram;
+  if (histogram == nullptr && last == nullptr) return !SameBits(series.writer.last_value, value);
+  return !histogram || !last || !SameHistogram(*histogram, *last);
 }
 
 enum class Refusal {
@@ -130,8 +153,10 @@ struct SelectionAccess {
         series.chunks.begin(), series.chunks.end(), selection.from_exclusive_,
         [](std::int64_t from, const Series::Held& held) { return from < held.last_time; });
     for (auto held = first; held != series.chunks.end(); ++held) {
-      if (held->chunk->first_time() > selection.to_) break;
-      selection.chunks_.push_back({held->chunk, held->samples});
+      if (held->first_time() > selection.to_) break;
+      entry.runs = entry.runs || held->run;
+      entry.histograms = entry.histograms || (held->run && held->run->histograms());
+      selection.chunks_.push_back({held->chunk, held->run, held->samples});
     }
     entry.chunks = static_cast<std::uint32_t>(selection.chunks_.size()) - entry.first_chunk;
     if (entry.chunks > 0) selection.series_.push_back(std::move(entry));
@@ -233,21 +258,50 @@ struct SampleStore::Impl {
   }
 
   void AppendTo(Series& to, std::int64_t time, double value) {
-    if (!to.chunks.empty() && to.chunks.back().chunk->Append(to.writer, time, value)) {
+    const bool open = !to.chunks.empty() && !to.chunks.back().run;
+    if (open && to.chunks.back().chunk->Append(to.writer, time, value)) {
       ++to.chunks.back().samples;
       to.chunks.back().last_time = time;
       return;
     }
     std::uint32_t size = kChunkBytesFirst;
-    if (!to.chunks.empty()) {
+    if (open) {
       size = std::min(to.chunks.back().chunk->capacity() * 2, kChunkBytesMax);
       Trim(to);
     }
-    to.chunks.push_back({ChunkPtr(Chunk::New(time, size)), time, 1});
+    to.chunks.push_back({ChunkPtr(Chunk::New(time, size)), nullptr, time, 1});
     chunk_bytes += size;
     to.writer = {};
     const bool fits = to.chunks.back().chunk->Append(to.writer, time, value);
     FETTLE_CHECK(fits);
+  }
+
+  // What a chunk cannot hold. A run of histograms ends where counting began anew, where the
+  // buckets' layout changes, and after a stale marker; readers are told so by the hints.
+  void AppendRich(Series& to, const FloatPoint& point, const WriteBatch::More& more) {
+    const bool histograms = more.histogram != nullptr || to.last_histogram != nullptr;
+    const bool open = !to.chunks.empty() && to.chunks.back().run &&
+                      to.chunks.back().run->histograms() == histograms &&
+                      to.chunks.back().samples < SampleRun::kSamplesMax;
+    HistogramPtr stored = more.histogram;
+    const RunStep step = more.histogram == nullptr
+                             ? RunStep{.goes_on = true}
+                             : NextInRun(open ? to.last_histogram.get() : nullptr, *stored);
+    if (stored != nullptr && stored->hint != step.hint) {
+      auto hinted = std::make_shared<FloatHistogram>(*stored);
+      hinted->hint = step.hint;
+      stored = std::move(hinted);
+    }
+    if (!open || !step.goes_on) {
+      if (!to.chunks.empty() && !to.chunks.back().run) Trim(to);
+      to.chunks.push_back({ChunkPtr(), std::make_shared<SampleRun>(histograms), point.time, 0});
+      chunk_bytes += sizeof(SampleRun);
+    }
+    Series::Held& last = to.chunks.back();
+    last.run->Put(last.samples++, {point.time, more.start, point.value, stored});
+    last.last_time = point.time;
+    to.last_histogram = std::move(stored);
+    to.writer = {.last_time = point.time, .last_value = point.value};
   }
 
   // The last chunk is complete: give back what it did not use. Readers keep the old one.
@@ -260,11 +314,19 @@ struct SampleStore::Impl {
   }
 
   // One series' points. What all of a call share is in `outcome`.
-  void AppendSeries(LabelViews labels, std::span<const FloatPoint> points, std::uint64_t hash,
+  void AppendSeries(const WriteBatch& batch, const WriteBatch::Series& series, std::uint64_t hash,
                     Outcome& outcome) {
+    const LabelViews labels = batch.LabelsOf(series);
     Series* to = Find(labels, hash);
-    for (const FloatPoint& point : points) {
-      const std::optional<Refusal> why = AppendPoint(to, labels, point, hash, outcome);
+    for (FloatPoint point : batch.PointsOf(series)) {
+      static const WriteBatch::More kNothing;
+      const WriteBatch::More* more = point.more == 0 ? &kNothing : &batch.more[point.more - 1];
+      if (more->histogram != nullptr && IsStaleNaN(more->histogram->sum)) {
+        point = {point.time, StaleNaN()};
+        more = &kNothing;
+      }
+      if (std::isnan(point.value)) point.value = AsStored(point.value);
+      const std::optional<Refusal> why = AppendPoint(to, labels, point, *more, hash, outcome);
       if (!why) continue;
       ++outcome.refused[static_cast<std::size_t>(*why)];
       if (!outcome.first_refusal) outcome.first_refusal = {*why, labels, point.time};
@@ -273,7 +335,8 @@ struct SampleStore::Impl {
 
   // `to` is null until the series has a first sample.
   std::optional<Refusal> AppendPoint(Series*& to, LabelViews labels, const FloatPoint& point,
-                                     std::uint64_t hash, Outcome& outcome) {
+                                     const WriteBatch::More& more, std::uint64_t hash,
+                                     Outcome& outcome) {
     if (std::abs(point.time) > kTimeMax) return Refusal::kInvalid;
     if (point.time < expired_before) return Refusal::kTooOld;
     if (point.time > outcome.latest) return Refusal::kOutOfBounds;
@@ -284,12 +347,18 @@ struct SampleStore::Impl {
     } else if (!to->chunks.empty()) {
       const ChunkWriter& last = to->writer;
       if (point.time < last.last_time) return Refusal::kOutOfOrder;
-      changed = !SameBits(last.last_value, point.value);
+      changed = Changed(*to, more.histogram, point.value);
       if (point.time == last.last_time) {
         return changed ? std::optional(Refusal::kDuplicate) : std::nullopt;
       }
     }
-    AppendTo(*to, point.time, point.value);
+    const bool in_run = !to->chunks.empty() && to->chunks.back().run && IsStaleNaN(point.value);
+    if (point.more != 0 || in_run) {
+      AppendRich(*to, point, more);
+    } else {
+      AppendTo(*to, point.time, point.value);
+      to->last_histogram = nullptr;
+    }
     ++outcome.taken;
     newest = std::max(newest, point.time);
     if (outcome.watch && changed) outcome.changed.push_back(to->labels);
@@ -369,7 +438,7 @@ Status SampleStore::Write(const WriteBatch& batch, const WriteOptions& options) 
     const std::unique_lock lock(impl_->mutex);
     for (std::size_t i = 0; i < batch.series.size(); ++i) {
       const WriteBatch::Series& series = batch.series[i];
-      impl_->AppendSeries(batch.LabelsOf(series), batch.PointsOf(series), hashes[i], outcome);
+      impl_->AppendSeries(batch, series, hashes[i], outcome);
     }
     impl_->samples += outcome.taken;
     impl_->appended += outcome.taken;
@@ -409,7 +478,7 @@ void SampleStore::Expire(Time now) {
     auto keep = series->chunks.begin();
     for (; keep != series->chunks.end() && keep->last_time < before; ++keep) {
       impl_->samples -= keep->samples;
-      impl_->chunk_bytes -= keep->chunk->capacity();
+      impl_->chunk_bytes -= keep->bytes();
     }
     series->chunks.erase(series->chunks.begin(), keep);
     if (series->chunks.empty()) gone.insert(id);
@@ -434,7 +503,7 @@ std::optional<Time> SampleStore::oldest() const {
   std::optional<Time> oldest;
   for (const auto& series : impl_->series) {
     if (series == nullptr || series->chunks.empty()) continue;
-    const Time first = TimeFromMillis(series->chunks.front().chunk->first_time());
+    const Time first = TimeFromMillis(series->chunks.front().first_time());
     if (!oldest || first < *oldest) oldest = first;
   }
   return oldest;
@@ -446,7 +515,8 @@ std::optional<Sample> SampleStore::Latest(const Labels& labels) const {
   for (const auto& [name, value] : labels) views.push_back({name, value});
   const Series* found = impl_->Find(views, HashOf(views));
   if (found == nullptr || found->chunks.empty()) return std::nullopt;
-  return Sample{labels, found->writer.last_value, TimeFromMillis(found->writer.last_time)};
+  return Sample{labels, found->writer.last_value, TimeFromMillis(found->writer.last_time),
+                found->last_histogram};
 }
 
 std::vector<std::string> SampleStore::LabelNames(const Matchers& matchers, Time from, Time to,
@@ -493,33 +563,6 @@ void SampleStore::Clear() {
   impl_->index.Clear();
   impl_->live = impl_->samples = impl_->chunk_bytes = 0;
   impl_->newest = std::numeric_limits<std::int64_t>::min();
-}
-
-void Selection::Read(std::size_t series, std::int64_t from_exclusive, std::int64_t to,
-                     SampleColumns& into) const {
-  const Entry& entry = series_[series];
-  const std::span chunks = std::span(chunks_).subspan(entry.first_chunk, entry.chunks);
-  std::size_t room = 0;
-  for (const ChunkRef& ref : chunks) room += ref.samples;
-  into.times.resize(room);
-  into.values.resize(room);
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
-    if (chunks[i].chunk->first_time() > to) break;
-    // Not worth decoding if the next chunk begins before the time wanted.
-    if (i + 1 < chunks.size() && chunks[i + 1].chunk->first_time() <= from_exclusive) continue;
-    size += chunks[i].chunk->Read(chunks[i].samples, from_exclusive, to, into.times.data() + size,
-                                  into.values.data() + size);
-  }
-  into.times.resize(size);
-  into.values.resize(size);
-}
-
-std::optional<Sample> Selection::Last(std::size_t series) const {
-  SampleColumns samples;
-  Read(series, from_exclusive_, to_, samples);
-  if (samples.times.empty()) return std::nullopt;
-  return Sample{*labels(series), samples.values.back(), TimeFromMillis(samples.times.back())};
 }
 
 }  // namespace fettle::rules

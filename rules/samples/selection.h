@@ -9,6 +9,7 @@
 
 #include "common/sample.h"
 #include "rules/samples/chunk.h"
+#include "rules/samples/sample_run.h"
 #include "rules/samples/samples.h"
 
 namespace fettle::rules {
@@ -16,10 +17,19 @@ namespace fettle::rules {
 // Samples of one series side by side, oldest first; the same length. Stale markers are among them.
 struct SampleColumns {
   std::vector<std::int64_t> times;  // milliseconds since the epoch
-  std::vector<double> values;
+  std::vector<double> values;       // HistogramCell(i) for histograms[i]
+  // Empty where all samples are numbers.
+  std::vector<HistogramPtr> histograms{};
+  // When the counting of each sample began, 0 if unknown; empty where none is known.
+  std::vector<std::int64_t> starts{};
+
+  // Whether there is nothing but times and numbers.
+  bool plain() const { return histograms.empty() && starts.empty(); }
   void Clear() {
     times.clear();
     values.clear();
+    histograms.clear();
+    starts.clear();
   }
 };
 
@@ -29,6 +39,8 @@ class Selection {
   bool empty() const { return series_.empty(); }
   std::size_t chunks() const { return chunks_.size(); }
   const LabelsPtr& labels(std::size_t series) const { return series_[series].labels; }
+  // Whether histograms may be among the series' samples.
+  bool histograms(std::size_t series) const { return series_[series].histograms; }
 
   // Replaces what is in `into` by the samples in (from, to]; the buffer is meant to be reused.
   void Read(std::size_t series, std::int64_t from_exclusive, std::int64_t to,
@@ -38,12 +50,18 @@ class Selection {
 
  private:
   friend struct SelectionAccess;  // samples.cc
+  void ReadRuns(std::size_t series, std::int64_t from_exclusive, std::int64_t to,
+                SampleColumns& into) const;
   struct ChunkRef {
     ChunkPtr chunk;
+    SampleRunPtr run{};         // in place of a chunk
     std::uint32_t samples = 0;  // those that existed when selected
+    std::int64_t first_time() const { return run ? (*run)[0].time : chunk->first_time(); }
   };
   struct Entry {
     LabelsPtr labels;
+    bool histograms = false;
+    bool runs = false;  // some samples are not in chunks
     std::uint32_t first_chunk = 0;
     std::uint32_t chunks = 0;
   };

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/histogram.h"
+
 namespace fettle::rules {
 
 struct LabelView {
@@ -20,6 +22,7 @@ using LabelViews = std::span<const LabelView>;
 struct FloatPoint {
   std::int64_t time = 0;  // milliseconds since the epoch
   double value = 0;
+  std::uint32_t more = 0;  // a place in WriteBatch::more, from 1; 0: there is nothing more
 };
 
 // Flat: each series names its part of `labels` and of `points`.
@@ -30,9 +33,15 @@ struct WriteBatch {
     std::uint32_t first_point = 0;
     std::uint32_t points = 0;
   };
+  // What only some points have.
+  struct More {
+    HistogramPtr histogram{};  // in place of the value
+    std::int64_t start = 0;    // when counting began; 0: unknown
+  };
   std::vector<Series> series;
   std::vector<LabelView> labels;
   std::vector<FloatPoint> points;
+  std::vector<More> more{};
 
   LabelViews LabelsOf(const Series& of) const {
     return LabelViews(labels).subspan(of.first_label, of.labels);

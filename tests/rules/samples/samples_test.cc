@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <bit>
 #include <limits>
 #include <map>
 #include <random>
 #include <thread>
 
+#include "rules/samples/histogram_cell.h"
 #include "rules/samples/selection.h"
 
 namespace fettle::rules {
@@ -111,7 +113,8 @@ TEST(SamplesTest, RefusesByNameAndKeepsTheRest) {
   EXPECT_EQ(refusal({{"a", "1"}}, 10, 2),
             R"(storing {a="1"} at 10000: duplicate: the series has another value at this time)");
   EXPECT_EQ(refusal({{"a", "1"}}, 10, 1), "taken");  // known already
-  EXPECT_EQ(refusal({}, 10, 1), "storing {} at 10000: invalid: a series needs labels, a sample a time within reach");
+  EXPECT_EQ(refusal({}, 10, 1),
+            "storing {} at 10000: invalid: a series needs labels, a sample a time within reach");
   EXPECT_FALSE(shelf.Put({{"a", "9"}}, std::numeric_limits<std::int64_t>::max() / 2000, 1));
   EXPECT_EQ(refusal({{"a", "123456"}}, 10, 1),
             R"(storing {a="123456"} at 10000: label limit: 3 labels, 5 bytes each)");
@@ -270,6 +273,60 @@ TEST(SamplesTest, ClearForgetsEverything) {
   EXPECT_EQ(shelf.Find({}), Lines{});
   ASSERT_TRUE(shelf.Put({{"a", "1"}}, 5, 2));
   EXPECT_EQ(shelf.Find({}), (Lines{R"({a="1"}: 2@5)"}));
+}
+
+// One bucket with so many observations.
+HistogramPtr Bucket(double count, FloatHistogram::ResetHint hint = {}) {
+  FloatHistogram h;
+  h.hint = hint;
+  h.count = count;
+  h.positive = {{{0, 1}}, {count}};
+  return std::make_shared<const FloatHistogram>(std::move(h));
+}
+
+TEST(SamplesTest, HistogramsStandAmongNumbersAndKnowTheirResets) {
+  Shelf shelf;
+  const Labels labels = {{"a", "1"}};
+  const auto put = [&](std::int64_t second, double value, HistogramPtr histogram) {
+    return shelf.store.Append({{{labels, value, At(second), std::move(histogram)}}}).has_value();
+  };
+  using enum FloatHistogram::ResetHint;
+  EXPECT_TRUE(put(1, 5, nullptr));
+  for (const double count : {3, 4, 2, 2}) {
+    EXPECT_TRUE(put(static_cast<std::int64_t>(shelf.store.stats().samples) + 1, 0, Bucket(count)));
+  }
+  EXPECT_TRUE(put(6, 0, Bucket(1, kGauge)));
+  EXPECT_TRUE(put(7, StaleNaN(), nullptr));
+  EXPECT_TRUE(put(8, 0, Bucket(9)));
+  EXPECT_TRUE(put(9, std::bit_cast<double>(kHistogramCellBits), nullptr));
+  EXPECT_FALSE(put(8, 0, Bucket(9)));
+  const Selection found = shelf.store.Select({}, At(0), At(100));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_TRUE(found.histograms(0));
+  SampleColumns samples;
+  found.Read(0, 0, 100'000, samples);
+  EXPECT_EQ(samples.times.size(), 9U);
+  EXPECT_TRUE(samples.starts.empty());
+  EXPECT_EQ(samples.values[0], 5);
+  EXPECT_TRUE(IsStaleNaN(samples.values[6]));
+  EXPECT_FALSE(IsHistogramCell(samples.values[8]));  // a NaN of the sender's is a plain one
+  std::vector<FloatHistogram::ResetHint> hints;
+  for (const double value : samples.values) {
+    if (IsHistogramCell(value)) hints.push_back(samples.histograms[HistogramPlace(value)]->hint);
+  }
+  EXPECT_EQ(hints, (std::vector{kUnknown, kNotReset, kReset, kNotReset, kGauge, kUnknown}));
+}
+
+TEST(SamplesTest, StartsOfCountingAreKeptWhereTheyAreKnown) {
+  Shelf shelf;
+  const Labels labels = {{"a", "1"}};
+  ASSERT_TRUE(shelf.Put(labels, 1, 1));
+  ASSERT_TRUE(shelf.store.Append({{{labels, 2, At(2), nullptr, At(1)}}}));
+  ASSERT_TRUE(shelf.Put(labels, 3, 3));
+  SampleColumns samples;
+  shelf.store.Select({}, At(0), At(100)).Read(0, 0, 100'000, samples);
+  EXPECT_EQ(samples.values, (std::vector<double>{1, 2, 3}));
+  EXPECT_EQ(samples.starts, (std::vector<std::int64_t>{0, 1'000, 0}));
 }
 
 }  // namespace

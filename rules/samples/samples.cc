@@ -314,11 +314,11 @@ struct SampleStore::Impl {
   }
 
   // One series' points. What all of a call share is in `outcome`.
-  void AppendSeries(const WriteBatch& batch, const WriteBatch::Series& series, std::uint64_t hash,
+  void AppendSeries(const WriteBatch& batch, const WriteBatch::Series& written, std::uint64_t hash,
                     Outcome& outcome) {
-    const LabelViews labels = batch.LabelsOf(series);
+    const LabelViews labels = batch.LabelsOf(written);
     Series* to = Find(labels, hash);
-    for (FloatPoint point : batch.PointsOf(series)) {
+    for (FloatPoint point : batch.PointsOf(written)) {
       static const WriteBatch::More kNothing;
       const WriteBatch::More* more = point.more == 0 ? &kNothing : &batch.more[point.more - 1];
       if (more->histogram != nullptr && IsStaleNaN(more->histogram->sum)) {

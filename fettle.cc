@@ -34,13 +34,18 @@ std::unique_ptr<receivers::backups::Destination> OpenTarget(
     return backups::MakeDirectoryDestination(*directory);
   }
   const auto& s3 = std::get<backups::S3Target>(target);
-  return backups::MakeS3Destination(s3, std::make_unique<S3>(S3::Deps{.transport = transport,
-                                                                      .clock = deps.clock,
-                                                                      .random = deps.random,
-                                                                      .metrics = metrics,
-                                                                      .log = Log(deps.log, "s3"),
-                                                                      .stop = std::move(stop)},
-                                                             s3.connection, s3.server));
+  const auto client = [&](const std::string& name, const S3Connection& connection) {
+    return std::make_unique<S3>(S3::Deps{.transport = transport,
+                                         .clock = deps.clock,
+                                         .random = deps.random,
+                                         .metrics = metrics,
+                                         .log = Log(deps.log, "s3"),
+                                         .stop = stop},
+                                name, connection);
+  };
+  return backups::MakeS3Destination(
+      s3, client(s3.connection, s3.server),
+      s3.prune_connection.empty() ? nullptr : client(s3.prune_connection, s3.pruner));
 }
 
 std::unique_ptr<Hands> MakeHandPool(const std::string& name, std::size_t hands) {

@@ -21,6 +21,29 @@
 #include "common/check.h"
 
 namespace fettle {
+
+// A child that reads no more must not end us: SIGPIPE is held back from this thread and taken away.
+ssize_t WriteWithoutSignal(int fd, std::string_view text) {
+  sigset_t pipe_signal;
+  sigset_t before;
+  sigset_t pending;
+  ::sigemptyset(&pipe_signal);
+  ::sigaddset(&pipe_signal, SIGPIPE);
+  ::sigpending(&pending);
+  const bool was_pending = ::sigismember(&pending, SIGPIPE) == 1;
+  ::pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  const ssize_t written = ::write(fd, text.data(), text.size());
+  const int error = errno;
+  if (written < 0 && error == EPIPE && !was_pending) {
+    const timespec at_once{};
+    while (::sigtimedwait(&pipe_signal, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return written;
+}
+
 namespace {
 
 constexpr std::string_view kDefaultPath =
@@ -81,28 +104,6 @@ Result<Pipe> MakePipe(bool we_read) {
   if (!childs) return tl::unexpected(childs.error());
   if (::fcntl(ours->get(), F_SETFL, O_NONBLOCK) != 0) return Fail("fcntl: {}", Reason(errno));
   return Pipe{*std::move(ours), *std::move(childs)};
-}
-
-// A child that reads no more must not end us: SIGPIPE is held back from this thread and taken away.
-ssize_t WriteWithoutSignal(int fd, std::string_view text) {
-  sigset_t pipe_signal;
-  sigset_t before;
-  sigset_t pending;
-  ::sigemptyset(&pipe_signal);
-  ::sigaddset(&pipe_signal, SIGPIPE);
-  ::sigpending(&pending);
-  const bool was_pending = ::sigismember(&pending, SIGPIPE) == 1;
-  ::pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-  const ssize_t written = ::write(fd, text.data(), text.size());
-  const int error = errno;
-  if (written < 0 && error == EPIPE && !was_pending) {
-    const timespec at_once{};
-    while (::sigtimedwait(&pipe_signal, nullptr, &at_once) < 0 && errno == EINTR) {
-    }
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = error;
-  return written;
 }
 
 Status CheckSpec(const ProcessSpec& spec) {
@@ -299,8 +300,8 @@ Status Run::Start() {
     wake_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake_.open()) return Fail("run {}: open an eventfd: {}", spec_.argv[0], Reason(errno));
   }
-  const Result<pid_t> pid =
-      Spawn(spec_, input->childs.get(), output->childs.get(), error->childs.get());
+  const Result<pid_t> pid = Spawn(spec_, spec_.input_fd >= 0 ? spec_.input_fd : input->childs.get(),
+                                  output->childs.get(), error->childs.get());
   if (!pid) return tl::unexpected(pid.error());
   pid_ = *pid;
   pidfd_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));

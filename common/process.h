@@ -21,6 +21,8 @@ struct ProcessSpec {
   std::map<std::string, std::string> environment;  // all the child gets, plus PATH if absent here
   std::string directory;                           // "" stays where we are
   std::string standard_input;
+  // With it, what the child reads comes from there instead. The caller's, who closes it.
+  int input_fd = -1;
   Millis timeout{60'000};  // then TERM to the group, and KILL kill_after later
   Millis kill_after{5'000};
   // How long a pipe may stay open, and silent, after the child's exit. Then a descendant has kept
@@ -47,6 +49,9 @@ struct ProcessResult {
   // "exit status 1: pg_dump: error: …", "ended by signal 9"; the last lines of stderr, bounded.
   std::string Describe() const;
 };
+
+// write(2) to a pipe that answers EPIPE where nobody reads any more, instead of raising SIGPIPE.
+ssize_t WriteWithoutSignal(int fd, std::string_view text);
 
 // kTimeout after the deadline (the whole group is gone by then), kNotFound if there is no such
 // program, kFailed if reading was ended by on_output. A non-zero exit is a result, not an error.

@@ -6,6 +6,7 @@
 
 #include "common/duration.h"
 #include "common/json.h"
+#include "receivers/backups/time_limit.h"
 
 namespace fettle::receivers::backups {
 namespace {
@@ -93,8 +94,8 @@ void Backups::Resolve(Job& job, const std::string& run_id, Time started) {
   job.request = {run_id, "resolve", "found begun at start"};
   job.attempt = job.spec.retry.attempts;
   const bool taken = deps_.hands.Do([this, &job, run_id, started] {
-    RunReport report =
-        ResolveInterrupted(job.spec, Open(job.spec), run_id, started, deps_.clock.Now().wall);
+    RunReport report = ResolveInterrupted(job.spec, Open(job.spec, stop_.get_token()), run_id,
+                                          started, deps_.clock.Now().wall);
     deps_.brain.Finish([this, &job, report = std::move(report)](const Moment& now) mutable {
       Ended(job, std::move(report), now);
     });
@@ -164,6 +165,7 @@ void Backups::Begin(Job& job, const std::string& trigger, const std::string& why
   job.state.last_start = now.wall;
   job.request = {MakeRunId(now.wall, deps_.random), trigger, why};
   job.progress = std::make_shared<Progress>();
+  job.progress->began_ms = std::chrono::duration_cast<Millis>(now.boot.time_since_epoch()).count();
   Show(now);
   const RunReport begun{.run_id = job.request.run_id, .started = now.wall};
   deps_.store.Commit(RecordOf(job, begun.run_id, Write(begun, job.spec.name, trigger, why, false)),
@@ -186,8 +188,10 @@ void Backups::Execute(Job& job, RunRequest request) {
   const Log log = deps_.log.With({{"backup", job.spec.name}, {"run", request.run_id}});
   log.Info("a backup run begins", {{"trigger", request.trigger}, {"why", request.why}});
   const bool taken = deps_.hands.Do([this, &job, request, log, progress = job.progress] {
-    RunReport report = ExecuteRun({deps_.clock, log, stop_.get_token()}, job.spec, Open(job.spec),
-                                  request, *progress);
+    const TimeLimit limit(stop_.get_token(), job.spec.max_runtime);
+    RunReport report =
+        ExecuteRun({deps_.clock, log, limit.token(), [&limit] { return limit.Passed(); }}, job.spec,
+                   Open(job.spec, limit.token()), request, *progress);
     deps_.brain.Finish([this, &job, report = std::move(report)](const Moment& now) mutable {
       Ended(job, std::move(report), now);
     });
@@ -291,10 +295,11 @@ Batch Backups::RecordOf(Job& job, const std::string& run_id, const std::string& 
   return batch;
 }
 
-std::vector<std::unique_ptr<Destination>> Backups::Open(const JobSpec& spec) const {
+std::vector<std::unique_ptr<Destination>> Backups::Open(const JobSpec& spec,
+                                                        const std::stop_token& stop) const {
   std::vector<std::unique_ptr<Destination>> destinations;
   for (const backups::Target& target : spec.to) {
-    destinations.push_back(deps_.open(target, stop_.get_token()));
+    destinations.push_back(deps_.open(target, stop));
   }
   return destinations;
 }

@@ -79,7 +79,8 @@ class Backups final : public BackupRunner, public Collector {
   void Answer(Job& job, const RunReport& report, const Moment& now);
   void Resolve(Job& job, const std::string& run_id, Time started);
   void Show(const Moment& now);
-  std::vector<std::unique_ptr<Destination>> Open(const JobSpec& spec) const;
+  std::vector<std::unique_ptr<Destination>> Open(const JobSpec& spec,
+                                                 const std::stop_token& stop) const;
   Batch RecordOf(const Job& job) const;
   Batch RecordOf(Job& job, const std::string& run_id, const std::string& run_body);
 

@@ -19,11 +19,12 @@ void Refuse(yaml::Mapping& mapping, std::initializer_list<const char*> keys) {
 }
 
 template <typename T>
-T Named(yaml::Mapping& mapping, const std::map<std::string, T>& known, std::string& name) {
-  name = mapping.Require<std::string>("connection");
+T Named(yaml::Mapping& mapping, const std::map<std::string, T>& known, std::string& name,
+        const char* key = "connection") {
+  name = mapping.Require<std::string>(key);
   const auto at = known.find(name);
   if (at != known.end()) return at->second;
-  if (const yaml::Node* node = mapping.Child("connection")) {
+  if (const yaml::Node* node = mapping.Child(key)) {
     std::vector<std::string> names;
     for (const auto& [one, connection] : known) names.push_back(one);
     mapping.Complain(node->place, fmt::format("there is no connection named \"{}\"{}", name,
@@ -32,37 +33,99 @@ T Named(yaml::Mapping& mapping, const std::map<std::string, T>& known, std::stri
   return {};
 }
 
+// A name that stays below the directory it is put in.
+bool IsPlainName(const std::string& name) {
+  return !name.empty() && name.find('/') == std::string::npos && !name.starts_with('.');
+}
+
+Source ReadPostgres(const yaml::Node& node, const Connections& connections,
+                    yaml::Complaints& complaints) {
+  yaml::Mapping mapping(node, "source.postgres", complaints);
+  PostgresSource source;
+  source.server = Named(mapping, connections.postgres, source.connection);
+  source.databases = mapping.List<std::string>("databases");
+  source.globals = mapping.Get<bool>("globals", source.globals);
+  source.physical = mapping.Get<bool>("physical", source.physical);
+  source.client_dir = mapping.Get<std::string>("client_dir", "");
+  if (source.physical && !source.databases.empty()) {
+    mapping.Complain(node.place, "physical is of the whole cluster: databases cannot be chosen");
+  }
+  return source;
+}
+
+Source ReadMariadb(const yaml::Node& node, bool mysql, yaml::Complaints& complaints) {
+  yaml::Mapping mapping(node, mysql ? "source.mysql" : "source.mariadb", complaints);
+  MariadbSource source;
+  source.mysql = mysql;
+  source.host = mapping.Get<std::string>("host", source.host);
+  source.port = mapping.Get<int>("port", source.port);
+  source.socket = mapping.Get<std::string>("socket", "");
+  source.user = mapping.Get<std::string>("user", source.user);
+  source.password = mapping.GetSecret("password");
+  source.databases = mapping.List<std::string>("databases");
+  source.globals = mapping.Get<bool>("globals", source.globals);
+  source.client_dir = mapping.Get<std::string>("client_dir", "");
+  if (source.port < 1 || source.port > 65'535) mapping.Complain(node.place, "port is none");
+  return source;
+}
+
+Source ReadDirectory(const yaml::Node& node, yaml::Complaints& complaints) {
+  yaml::Mapping mapping(node, "source.directory", complaints);
+  DirectorySource source;
+  source.path = mapping.Require<std::string>("path");
+  source.exclude = mapping.List<std::string>("exclude");
+  source.changing = mapping.Get<bool>("changing", source.changing);
+  if (!source.path.empty() && !source.path.starts_with('/')) {
+    mapping.Complain(node.place, "path \"" + source.path + "\" is not absolute");
+  }
+  return source;
+}
+
+Source ReadCommand(const yaml::Node& node, yaml::Complaints& complaints) {
+  yaml::Mapping mapping(node, "source.command", complaints);
+  CommandSource source;
+  source.argv = mapping.List<std::string>("argv");
+  if (source.argv.empty()) mapping.Complain(node.place, "\"argv\" is missing");
+  source.environment = mapping.StringMap("environment");
+  source.directory = mapping.Get<std::string>("directory", source.directory);
+  source.file_name = mapping.Get<std::string>("file_name", source.file_name);
+  if (!IsPlainName(source.file_name)) {
+    mapping.Complain(node.place, "file_name must be a plain file name");
+  }
+  return source;
+}
+
 Source ReadSource(const yaml::Node& node, const Connections& connections,
                   yaml::Complaints& complaints) {
   yaml::Mapping mapping(node, "source", complaints);
-  const yaml::Node* postgres = mapping.Child("postgres");
-  const yaml::Node* command = mapping.Child("command");
-  Refuse(mapping, {"mysql", "mariadb", "redis", "directory", "mirror"});
-  if ((postgres != nullptr) == (command != nullptr)) {
-    mapping.Complain(node.place, "exactly one of postgres, command must be given");
-    return CommandSource{};
+  std::vector<Source> found;
+  if (const yaml::Node* one = mapping.Child("postgres")) {
+    found.push_back(ReadPostgres(*one, connections, complaints));
   }
-  if (postgres != nullptr) {
-    yaml::Mapping inner(*postgres, "source.postgres", complaints);
-    PostgresSource source;
-    source.server = Named(inner, connections.postgres, source.connection);
-    source.databases = inner.List<std::string>("databases");
-    source.globals = inner.Get<bool>("globals", source.globals);
-    source.client_dir = inner.Get<std::string>("client_dir", "");
-    return source;
+  if (const yaml::Node* one = mapping.Child("mariadb")) {
+    found.push_back(ReadMariadb(*one, false, complaints));
   }
-  yaml::Mapping inner(*command, "source.command", complaints);
-  CommandSource source;
-  source.argv = inner.List<std::string>("argv");
-  if (source.argv.empty()) inner.Complain(command->place, "\"argv\" is missing");
-  source.environment = inner.StringMap("environment");
-  source.directory = inner.Get<std::string>("directory", source.directory);
-  source.file_name = inner.Get<std::string>("file_name", source.file_name);
-  if (source.file_name.empty() || source.file_name.find('/') != std::string::npos ||
-      source.file_name.starts_with('.')) {
-    inner.Complain(command->place, "file_name must be a plain file name");
+  if (const yaml::Node* one = mapping.Child("mysql")) {
+    found.push_back(ReadMariadb(*one, true, complaints));
   }
-  return source;
+  if (const yaml::Node* one = mapping.Child("redis")) {
+    yaml::Mapping inner(*one, "source.redis", complaints);
+    RedisSource source;
+    source.server = Named(inner, connections.redis, source.connection);
+    found.push_back(std::move(source));
+  }
+  if (const yaml::Node* one = mapping.Child("directory")) {
+    found.push_back(ReadDirectory(*one, complaints));
+  }
+  if (const yaml::Node* one = mapping.Child("command")) {
+    found.push_back(ReadCommand(*one, complaints));
+  }
+  Refuse(mapping, {"mirror"});
+  if (found.size() == 1) return found.front();
+  mapping.Complain(node.place,
+                   "exactly one of postgres, mariadb, mysql, redis, directory, command must be "
+                   "given");
+  return CommandSource{};
 }
 
 std::optional<Target> ReadTarget(const yaml::Node& node, const Connections& connections,
@@ -94,7 +157,10 @@ std::optional<Target> ReadTarget(const yaml::Node& node, const Connections& conn
   if (target.memory_max < S3Target::kMemoryMin) {
     inner.Complain(s3->place, "memory_max is less than 16MiB: it must hold two parts");
   }
-  Refuse(inner, {"prune_connection", "storage_class", "sse"});
+  if (inner.Has("prune_connection")) {
+    target.pruner = Named(inner, connections.s3, target.prune_connection, "prune_connection");
+  }
+  Refuse(inner, {"storage_class", "sse"});
   return target;
 }
 
@@ -109,6 +175,19 @@ std::optional<Schedule> ReadSchedule(const yaml::Node& node, JobSpec& job,
   if (schedule) return *std::move(schedule);
   mapping.Complain(node.place, schedule.error().message);
   return std::nullopt;
+}
+
+// What makes a backup one that can be trusted.
+void ReadCare(yaml::Mapping& mapping, JobSpec& job) {
+  if (const yaml::Node* encrypt = mapping.Child("encrypt")) {
+    yaml::Mapping inner(*encrypt, "encrypt", mapping.complaints());
+    // A key in the configuration would be copied with it.
+    job.seal_key = Secret::FromFile(inner.Require<std::string>("key_file"));
+  }
+  job.verify_level = mapping.Get<int>("verify_level", job.verify_level);
+  if (job.verify_level < 1 || job.verify_level > 3) {
+    mapping.Complain(mapping.place(), "verify_level must be 1, 2 or 3");
+  }
 }
 
 JobSpec ReadJob(const yaml::Node& node, const Connections& connections,
@@ -138,7 +217,8 @@ JobSpec ReadJob(const yaml::Node& node, const Connections& connections,
     if (job.retry.attempts < 1) inner.Complain(retry->place, "attempts must be at least 1");
     if (job.retry.base > job.retry.cap) inner.Complain(retry->place, "base is more than cap");
   }
-  Refuse(mapping, {"encrypt", "retention", "drill", "expect"});
+  ReadCare(mapping, job);
+  Refuse(mapping, {"expect", "retention", "drill"});
   return job;
 }
 
@@ -149,7 +229,16 @@ bool Nested(const std::string& a, const std::string& b) {
 }  // namespace
 
 std::string KindOf(const Source& source) {
-  return std::holds_alternative<PostgresSource>(source) ? "postgres" : "command";
+  struct Names {
+    std::string operator()(const PostgresSource&) const { return "postgres"; }
+    std::string operator()(const MariadbSource& one) const {
+      return one.mysql ? "mysql" : "mariadb";
+    }
+    std::string operator()(const RedisSource&) const { return "redis"; }
+    std::string operator()(const DirectorySource&) const { return "directory"; }
+    std::string operator()(const CommandSource&) const { return "command"; }
+  };
+  return std::visit(Names{}, source);
 }
 
 std::string PlaceOf(const Target& target) {

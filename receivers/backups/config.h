@@ -15,13 +15,38 @@
 
 namespace fettle::receivers::backups {
 
-// pg_dump of each database, and the roles and tablespaces that no database holds.
+// pg_dump of each database, and the roles and tablespaces that no database holds; or, `physical`,
+// the whole cluster by pg_basebackup.
 struct PostgresSource {
   std::string connection;
   PostgresConnection server;
   std::vector<std::string> databases;  // empty: all that accept connections
   bool globals = true;
+  bool physical = false;
   std::string client_dir;  // where pg_dump is; "": found by PATH. Not older than the server
+};
+// mariadb-dump (or mysqldump) of each database, and the accounts.
+struct MariadbSource {
+  std::string host = "localhost";
+  int port = 3306;
+  std::string socket;  // instead of host and port
+  std::string user = "root";
+  Secret password;
+  std::vector<std::string> databases;  // empty: all but the server's own
+  bool globals = true;
+  std::string client_dir;
+  bool mysql = false;  // Oracle's programs and their names
+};
+// What a replica would be given first: an RDB of all databases.
+struct RedisSource {
+  std::string connection;
+  RedisConnection server;
+};
+// A tar of everything below a directory.
+struct DirectorySource {
+  std::string path;
+  std::vector<std::string> exclude;  // tar's patterns
+  bool changing = false;             // a file that changes while it is read is no failure
 };
 // The standard output of a program of the configuration; exit code 0 means it is whole.
 struct CommandSource {
@@ -30,8 +55,9 @@ struct CommandSource {
   std::string directory = "/";
   std::string file_name = "output";
 };
-using Source = std::variant<PostgresSource, CommandSource>;
-// "postgres" or "command", as the metrics' label.
+using Source =
+    std::variant<PostgresSource, MariadbSource, RedisSource, DirectorySource, CommandSource>;
+// "postgres", "mariadb", "mysql", "redis", "directory" or "command", as the metrics' label.
 std::string KindOf(const Source& source);
 
 struct DirectoryTarget {
@@ -44,6 +70,8 @@ struct S3Target {
   std::string bucket;
   std::string prefix;
   std::size_t memory_max = 32 * 1024 * 1024;  // of all parts under way together
+  std::string prune_connection;               // whose keys may delete; "": the connection's own
+  S3Connection pruner;
 };
 using Target = std::variant<DirectoryTarget, S3Target>;
 // "s3://bucket/prefix" or the path: what two jobs must not share.
@@ -63,6 +91,8 @@ struct JobSpec {
   bool catch_up = true;              // a slot missed while fettle was down runs once at start
   Millis max_runtime{2 * 3'600'000};
   Retry retry;
+  Secret seal_key;       // empty: not encrypted
+  int verify_level = 3;  // before the manifest is written; read_back.h says what each level is
 };
 
 std::vector<JobSpec> ReadBackups(yaml::Mapping& receivers, const Connections& connections);

@@ -44,16 +44,21 @@ class Destination {
   virtual Result<std::int64_t> Size(const std::string& key) = 0;
   // Keys below a prefix that ends in "/", in order.
   virtual Result<std::vector<std::string>> List(const std::string& prefix) = 0;
+  // The same with sizes in bytes.
+  virtual Result<std::map<std::string, std::int64_t>> Inventory(const std::string& prefix);
   // Takes away what a killed run left half-written below the prefix; finished objects stay.
   virtual Status Sweep(const std::string& prefix) = 0;
-  // Takes a finished object away; one that is not there is success.
+  // Takes a finished object away; one that is not there is success. kDenied: it is locked, or the
+  // credentials may not.
   virtual Status Remove(const std::string& key) = 0;
   // True if the last failure was one of too many requests at once.
   virtual bool Throttled() const = 0;
 };
 
 std::unique_ptr<Destination> MakeDirectoryDestination(DirectoryTarget target);
-// `s3` is the destination's own; parts are sent by threads of the upload.
-std::unique_ptr<Destination> MakeS3Destination(S3Target target, std::unique_ptr<S3> s3);
+// `s3` is the destination's own; parts are sent by threads of the upload. What is removed is
+// removed by `pruner`, if there is one: then the writer's keys need not be able to.
+std::unique_ptr<Destination> MakeS3Destination(S3Target target, std::unique_ptr<S3> s3,
+                                               std::unique_ptr<S3> pruner = nullptr);
 
 }  // namespace fettle::receivers::backups

@@ -144,8 +144,10 @@ class DirectoryDestination final : public Destination {
 
   Status Remove(const std::string& key) override {
     const std::string path = root_ + "/" + key;
-    if (unlink(path.c_str()) == 0 || errno == ENOENT) return {};
-    return FailErrno("removing", path);
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return FailErrno("removing", path);
+    // An empty set leaves no directory behind; one that is not empty stays by itself.
+    if (key.find('/') != std::string::npos) rmdir(fs::path(path).parent_path().c_str());
+    return {};
   }
 
   bool Throttled() const override { return false; }
@@ -172,6 +174,21 @@ class DirectoryDestination final : public Destination {
 };
 
 }  // namespace
+
+Result<std::map<std::string, std::int64_t>> Destination::Inventory(const std::string& prefix) {
+  const Result<std::vector<std::string>> keys = List(prefix);
+  if (!keys) return tl::unexpected(keys.error());
+  std::map<std::string, std::int64_t> sizes;
+  for (const std::string& key : *keys) {
+    const Result<std::int64_t> size = Size(key);
+    if (size) {
+      sizes[key] = *size;
+    } else if (size.error().cause != Cause::kNotFound) {
+      return tl::unexpected(size.error());
+    }
+  }
+  return sizes;
+}
 
 std::unique_ptr<Destination> MakeDirectoryDestination(DirectoryTarget target) {
   return std::make_unique<DirectoryDestination>(std::move(target));

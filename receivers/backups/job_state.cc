@@ -137,7 +137,7 @@ std::vector<MetricFamily> ShowJobs(const std::vector<JobView>& jobs) {
                                "What the newest good run's producers wrote.", kGauge);
   MetricFamily level =
       family("fettle_backup_verification_level",
-             "How far the newest good run was verified: 1 committed, 2 read again.", kGauge);
+             "How far the newest good run was verified: 1 committed, 2 read again, 3 decoded.", kGauge);
   for (const JobView& job : jobs) {
     const Labels labels{{"backup", job.name}};
     const auto add = [&](MetricFamily& to, double value) {
@@ -201,7 +201,8 @@ std::string JobsJson(const std::vector<JobView>& jobs) {
       json.Field("run_id", job.run_id);
       if (job.progress) {
         json.Field("progress_bytes", job.progress->raw_bytes.load())
-            .Field("estimate_bytes", job.progress->estimate_bytes.load());
+            .Field("estimate_bytes", job.progress->estimate_bytes.load())
+            .Field("verifying", job.progress->verifying.load());
       }
     }
     WriteCounts(json, "runs", job.state.runs);

@@ -15,7 +15,7 @@ constexpr Millis kQueryTimeout{30'000};
 constexpr Millis kVersionTimeout{10'000};
 
 std::string Program(const PostgresSource& source, const std::string& name) {
-  return source.client_dir.empty() ? name : source.client_dir + "/" + name;
+  return ProgramIn(source.client_dir, name);
 }
 
 // 15 of "pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
@@ -75,55 +75,49 @@ std::string MissingInGlobals(std::string_view, std::string_view tail) {
              : "its output does not say \"dump complete\"";
 }
 
-Result<Plan> PlanPostgres(const PostgresSource& source, Millis timeout) {
-  const Result<int> client = ClientMajor(Program(source, "pg_dump"));
-  if (!client) return tl::unexpected(client.error());
-  Result<Postgres> server = Postgres::Connect(source.server.dsn, std::min(timeout, kQueryTimeout));
-  if (!server) return tl::unexpected(server.error());
-  const int server_major = server->ServerVersion() / 10'000;
-  if (*client < server_major) {
-    return Fail(Cause::kConflict,
-                "pg_dump {} is older than the server {}, which it would refuse; set client_dir",
-                *client, server_major);
-  }
-  const Result<std::vector<Database>> databases = Databases(*server, source);
-  if (!databases) return tl::unexpected(databases.error());
-  Result<std::map<std::string, std::string>> environment = PostgresEnvironment(source.server.dsn);
-  if (!environment) return tl::unexpected(environment.error());
-  (*environment)["PGAPPNAME"] = "fettle";
-  // A dump waits for locks, but not for ever, and is never cut by a role's statement_timeout.
-  (*environment)["PGOPTIONS"] = "-c statement_timeout=0 -c lock_timeout=300000";
+std::string MissingInTar(std::string_view head, std::string_view) {
+  return head.size() < 512 ? "it wrote no tar" : "";
+}
 
-  Plan plan;
-  plan.facts["server_version"] = std::to_string(server->ServerVersion());
-  plan.facts["client_major"] = std::to_string(*client);
-  for (const Database& database : *databases) {
-    Product product;
-    product.object_name = PercentEncode(database.name) + ".pgc.zst";
-    product.size_bytes = database.size_bytes;
+Product PhysicalProduct(const PostgresSource& source, const std::vector<Database>& databases) {
+  Product product{.object_name = "base.tar", .format = Format::kPostgresPhysical};
+  for (const Database& database : databases) product.size_bytes += database.size_bytes;
+  product.process.argv = {Program(source, "pg_basebackup"),
+                          "--pgdata=-",
+                          "--format=tar",
+                          "--wal-method=fetch",
+                          "--checkpoint=fast",
+                          "--no-password"};
+  product.missing = MissingInTar;
+  return product;
+}
+
+std::vector<Product> LogicalProducts(const PostgresSource& source,
+                                     const std::vector<Database>& databases) {
+  std::vector<Product> products;
+  for (const Database& database : databases) {
+    Product product{.object_name = PercentEncode(database.name) + ".pgc",
+                    .format = Format::kPostgresCustom,
+                    .subject = database.name,
+                    .size_bytes = database.size_bytes};
     product.process.argv = {Program(source, "pg_dump"), "--format=custom", "--compress=0",
                             "--no-password"};
-    product.process.environment = *environment;
     // By the environment: an argument with "=" in it would be read as a connection string.
     product.process.environment["PGDATABASE"] = database.name;
     product.missing = MissingInArchive;
-    plan.facts["database_bytes." + database.name] = std::to_string(database.size_bytes);
-    plan.products.push_back(std::move(product));
+    products.push_back(std::move(product));
   }
   if (source.globals) {
-    Product product;
-    product.object_name = "globals.sql.zst";
+    Product product{.object_name = "globals.sql", .format = Format::kPostgresGlobals};
     product.process.argv = {Program(source, "pg_dumpall"), "--globals-only", "--no-password"};
-    product.process.environment = *environment;
     product.missing = MissingInGlobals;
-    plan.products.push_back(std::move(product));
+    products.push_back(std::move(product));
   }
-  return plan;
+  return products;
 }
 
 Plan PlanCommand(const CommandSource& source) {
-  Product product;
-  product.object_name = source.file_name + ".zst";
+  Product product{.object_name = source.file_name};
   product.process.argv = source.argv;
   product.process.environment = source.environment;
   product.process.directory = source.directory;
@@ -138,9 +132,59 @@ Plan PlanCommand(const CommandSource& source) {
 
 }  // namespace
 
+std::string ProgramIn(const std::string& directory, const std::string& name) {
+  return directory.empty() ? name : directory + "/" + name;
+}
+
+Result<Plan> PlanPostgres(const PostgresSource& source, Millis timeout) {
+  const char* program = source.physical ? "pg_basebackup" : "pg_dump";
+  const Result<int> client = ClientMajor(Program(source, program));
+  if (!client) return tl::unexpected(client.error());
+  Result<Postgres> server = Postgres::Connect(source.server.dsn, std::min(timeout, kQueryTimeout));
+  if (!server) return tl::unexpected(server.error());
+  const int server_major = server->ServerVersion() / 10'000;
+  if (*client < server_major) {
+    return Fail(Cause::kConflict,
+                "{} {} is older than the server {}, which it would refuse; set client_dir", program,
+                *client, server_major);
+  }
+  const Result<std::vector<Database>> databases = Databases(*server, source);
+  if (!databases) return tl::unexpected(databases.error());
+  Result<std::map<std::string, std::string>> environment = PostgresEnvironment(source.server.dsn);
+  if (!environment) return tl::unexpected(environment.error());
+  (*environment)["PGAPPNAME"] = "fettle";
+  // A dump waits for locks, but not for ever, and is never cut by a role's statement_timeout.
+  (*environment)["PGOPTIONS"] = "-c statement_timeout=0 -c lock_timeout=300000";
+
+  Plan plan;
+  plan.facts["server_version"] = std::to_string(server->ServerVersion());
+  plan.facts["client_major"] = std::to_string(*client);
+  for (const Database& database : *databases) {
+    plan.facts["database_bytes." + database.name] = std::to_string(database.size_bytes);
+  }
+  if (source.physical) {
+    // Replication takes no such options.
+    environment->erase("PGOPTIONS");
+    plan.products.push_back(PhysicalProduct(source, *databases));
+  } else {
+    plan.products = LogicalProducts(source, *databases);
+  }
+  for (Product& product : plan.products) {
+    product.process.environment.insert(environment->begin(), environment->end());
+  }
+  return plan;
+}
+
 Result<Plan> MakePlan(const Source& source, Millis timeout) {
-  if (const auto* command = std::get_if<CommandSource>(&source)) return PlanCommand(*command);
-  return PlanPostgres(std::get<PostgresSource>(source), timeout);
+  struct Makers {
+    const Millis timeout;
+    Result<Plan> operator()(const PostgresSource& one) const { return PlanPostgres(one, timeout); }
+    Result<Plan> operator()(const MariadbSource& one) const { return PlanMariadb(one, timeout); }
+    Result<Plan> operator()(const RedisSource& one) const { return PlanRedis(one, timeout); }
+    Result<Plan> operator()(const DirectorySource& one) const { return PlanDirectory(one); }
+    Result<Plan> operator()(const CommandSource& one) const { return PlanCommand(one); }
+  };
+  return std::visit(Makers{timeout}, source);
 }
 
 }  // namespace fettle::receivers::backups

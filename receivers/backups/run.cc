@@ -8,16 +8,12 @@
 #include <utility>
 
 #include "common/duration.h"
-#include "common/json.h"
+#include "receivers/backups/catalogue.h"
 #include "receivers/backups/producer.h"
+#include "receivers/backups/stream.h"
 
 namespace fettle::receivers::backups {
 namespace {
-
-constexpr std::string_view kManifest = "manifest.json";
-constexpr std::size_t kManifestBytesMax = 4 * 1024 * 1024;
-
-std::string SetPrefix(const std::string& run_id) { return "sets/" + run_id + "/"; }
 
 std::string HostName() {
   std::array<char, 256> name{};
@@ -62,12 +58,12 @@ class Run {
     RunReport report{.run_id = request_.run_id, .started = began_.wall};
     std::optional<Failed> failed = Try();
     report.ended = deps_.clock.Now().wall;
-    for (const StoredObject& object : objects_) {
-      report.size_bytes += object.size_bytes;
-      report.source_bytes += object.raw_bytes;
-    }
+    report.size_bytes = manifest_.SizeBytes();
+    report.source_bytes = manifest_.RawBytes();
     if (failed) {
-      const bool cancelled = deps_.stop.stop_requested();
+      const bool late = deps_.out_of_time && deps_.out_of_time();
+      if (late) failed->reason = Reason::kTimeout;
+      const bool cancelled = deps_.stop.stop_requested() && !late;
       report.result = cancelled ? RunResult::kCancelled : RunResult::kFailed;
       report.reason = cancelled ? Reason::kNone : failed->reason;
       report.sentence = cancelled ? "cancelled: fettle is ending" : failed->sentence;
@@ -75,14 +71,20 @@ class Run {
       return report;
     }
     report.result = RunResult::kSuccess;
-    report.level = kLevelReadAgain;
-    report.sentence = fmt::format("wrote {} objects, {} bytes, in {}", objects_.size(),
-                                  report.size_bytes, FormatDuration(report.ended - report.started));
+    report.level = manifest_.level;
+    report.sentence = fmt::format("wrote {} objects, {} bytes, in {}, verified to level {}",
+                                  manifest_.objects.size(), report.size_bytes,
+                                  FormatDuration(report.ended - report.started), report.level);
     return report;
   }
 
  private:
   std::optional<Failed> Try() {
+    if (!job_.seal_key.empty()) {
+      Result<SealKey> key = SealKey::Read(job_.seal_key);
+      if (!key) return Failed{Reason::kConfig, "reading the key: " + key.error().message};
+      seal_.emplace(*std::move(key));
+    }
     Result<Plan> plan = MakePlan(job_.source, Left());
     if (!plan) return Failed{PlanReason(plan.error()), "precheck: " + plan.error().message};
     plan_ = *std::move(plan);
@@ -90,12 +92,14 @@ class Run {
     for (const Product& product : plan_.products) {
       if (auto failed = Produce(product)) return failed;
     }
+    progress_.verifying = true;
     if (auto failed = Verify()) return failed;
-    const std::string manifest = Manifest();
+    Describe();
+    const std::string manifest = Write(manifest_);
     manifest_begun_ = true;
     for (Destination* destination : destinations_) {
       const Status put =
-          destination->PutNew(SetPrefix(request_.run_id) + std::string(kManifest), manifest);
+          destination->PutNew(SetPrefix(request_.run_id) + std::string(kManifestName), manifest);
       if (!put) return Failed{Why(put.error()), "writing the manifest: " + put.error().message};
     }
     return std::nullopt;
@@ -106,8 +110,8 @@ class Run {
   std::string RemoveOrphans() {
     if (manifest_begun_) return "";
     for (Destination* destination : destinations_) {
-      for (const StoredObject& object : objects_) {
-        const Status removed = destination->Remove(SetPrefix(request_.run_id) + object.name);
+      for (const std::string& key : begun_) {
+        const Status removed = destination->Remove(key);
         if (!removed)
           return "; what it had stored could not be removed: " + removed.error().message;
       }
@@ -134,8 +138,10 @@ class Run {
   }
 
   std::optional<Failed> Produce(const Product& product) {
-    const std::string key = SetPrefix(request_.run_id) + product.object_name;
-    Result<Stream> stream = Stream::Begin(destinations_, key, product.size_bytes);
+    const std::string key =
+        SetPrefix(request_.run_id) + product.object_name + (seal_ ? ".zst.enc" : ".zst");
+    Result<Stream> stream =
+        Stream::Begin(destinations_, key, product.size_bytes, seal_ ? &*seal_ : nullptr);
     if (!stream) return Failed{Why(stream.error()), stream.error().message};
     ProcessSpec process = product.process;
     process.timeout = Left();
@@ -156,60 +162,52 @@ class Run {
                                                                       : Reason::kDumpExit;
       return Failed{reason, program + ": " + ended.error().message};
     }
-    if (!ended->succeeded()) return Failed{Reason::kDumpExit, program + ": " + ended->Describe()};
+    const std::vector<int>& good = product.exit_codes_good;
+    if (ended->signal != 0 || std::find(good.begin(), good.end(), ended->exit_code) == good.end()) {
+      return Failed{Reason::kDumpExit, program + ": " + ended->Describe()};
+    }
     if (std::string gap = product.missing(stream->head(), stream->tail()); !gap.empty()) {
       return Failed{Reason::kDumpIncomplete, program + " exited 0, but " + gap};
     }
+    begun_.push_back(key);
     Result<StoredObject> stored = stream->Complete();
     if (!stored) {
       return Failed{Why(stored.error()),
                     "completing " + product.object_name + ": " + stored.error().message};
     }
-    objects_.push_back(*std::move(stored));
+    stored->format = product.format;
+    stored->subject = product.subject;
+    manifest_.objects.push_back(*std::move(stored));
     return std::nullopt;
   }
 
   std::optional<Failed> Verify() {
+    manifest_.run_id = request_.run_id;
+    manifest_.level = job_.verify_level;
     for (Destination* destination : destinations_) {
-      for (const StoredObject& object : objects_) {
-        const Status verified =
-            VerifyStored(*destination, SetPrefix(request_.run_id) + object.name, object);
-        if (!verified) {
-          const bool differs = verified.error().cause == Cause::kInvalid;
-          return Failed{differs ? Reason::kChecksum : Why(verified.error()),
-                        "verifying: " + verified.error().message};
-        }
+      const Result<int> proven =
+          ProveSet({*destination, seal_ ? &*seal_ : nullptr, deps_.stop},
+                   ReadersOf(job_.source, Left()), manifest_, job_.verify_level);
+      if (!proven) {
+        const bool differs = proven.error().cause == Cause::kInvalid;
+        return Failed{differs ? Reason::kChecksum : Why(proven.error()),
+                      "verifying: " + proven.error().message};
       }
+      manifest_.level = std::min(manifest_.level, *proven);
     }
     return std::nullopt;
   }
 
-  std::string Manifest() const {
-    const Time now = deps_.clock.Now().wall;
-    JsonWriter json;
-    json.BeginObject()
-        .Field("schema", 1)
-        .Field("job", job_.name)
-        .Field("run_id", request_.run_id)
-        .Field("trigger", request_.trigger)
-        .Field("host", HostName())
-        .Field("started", FormatRfc3339(began_.wall))
-        .Field("ended", FormatRfc3339(now))
-        .Field("source", KindOf(job_.source))
-        .Field("verification_level", kLevelReadAgain);
-    json.Key("source_info").BeginObject();
-    for (const auto& [key, value] : plan_.facts) json.Field(key, value);
-    json.EndObject().Key("objects").BeginArray();
-    for (const StoredObject& object : objects_) {
-      json.BeginObject()
-          .Field("name", object.name)
-          .Field("size_bytes", object.size_bytes)
-          .Field("raw_bytes", object.raw_bytes)
-          .Field("sha256", object.sha256_hex)
-          .EndObject();
-    }
-    json.EndArray().EndObject();
-    return json.Take() + "\n";
+  void Describe() {
+    manifest_.job = job_.name;
+    manifest_.trigger = request_.trigger;
+    manifest_.host = HostName();
+    manifest_.source = KindOf(job_.source);
+    manifest_.started = began_.wall;
+    // A clock that was set back in between does not make a run end before it began.
+    manifest_.ended = std::max(deps_.clock.Now().wall, began_.wall);
+    manifest_.key_id = seal_ ? seal_->Id() : "";
+    manifest_.facts = plan_.facts;
   }
 
   const RunDeps& deps_;
@@ -219,23 +217,11 @@ class Run {
   const Moment began_;
   std::vector<Destination*> destinations_;
   bool manifest_begun_ = false;
+  std::optional<SealKey> seal_;
   Plan plan_;
-  std::vector<StoredObject> objects_;
+  std::vector<std::string> begun_;  // keys of objects that may be there
+  Manifest manifest_;
 };
-
-// The manifest of a run at one destination, if it is there and readable.
-std::optional<Json> ReadManifest(Destination& destination, const std::string& run_id) {
-  std::string text;
-  const Status read =
-      destination.Read(SetPrefix(run_id) + std::string(kManifest), [&](std::string_view piece) {
-        text += piece;
-        return text.size() <= kManifestBytesMax;
-      });
-  if (!read) return std::nullopt;
-  Result<Json> json = Json::Parse(text);
-  if (!json || (*json)["run_id"].StringOr("") != run_id) return std::nullopt;
-  return *std::move(json);
-}
 
 }  // namespace
 
@@ -287,6 +273,11 @@ bool IsPermanent(Reason reason) {
   return reason == Reason::kAuth || reason == Reason::kConfig || reason == Reason::kVersionMismatch;
 }
 
+Readers ReadersOf(const Source& source, Millis timeout) {
+  const auto* postgres = std::get_if<PostgresSource>(&source);
+  return {postgres != nullptr ? postgres->client_dir : "", timeout};
+}
+
 std::string MakeRunId(Time now, Random& random) {
   std::string id;
   for (const char c : FormatRfc3339(now).substr(0, 19)) {
@@ -312,19 +303,14 @@ RunReport ResolveInterrupted(const JobSpec& job,
                    .sentence = "its manifest was written before fettle ended",
                    .started = started,
                    .ended = now,
-                   .level = kLevelReadAgain};
+                   .level = 0};
   for (const auto& destination : destinations) {
-    const std::optional<Json> manifest = ReadManifest(*destination, run_id);
+    const Result<Manifest> manifest = FetchManifest(*destination, run_id);
     if (manifest) {
-      if (Result<Time> ended = ParseRfc3339((*manifest)["ended"].StringOr(""))) {
-        report.ended = *ended;
-      }
-      report.size_bytes = 0;
-      report.source_bytes = 0;
-      for (const Json& object : (*manifest)["objects"].Items()) {
-        report.size_bytes += object["size_bytes"].IntegerOr(0);
-        report.source_bytes += object["raw_bytes"].IntegerOr(0);
-      }
+      report.ended = manifest->ended;
+      report.size_bytes = manifest->SizeBytes();
+      report.source_bytes = manifest->RawBytes();
+      report.level = manifest->level;
       continue;
     }
     // Every copy must be whole for the run to be good.

@@ -1,9 +1,9 @@
 // One run of one job: precheck, stream, verify, manifest last. A set without a manifest does not
 // exist.
 //
-//   <prefix>/sets/<run-id>/<database>.pgc.zst     pg_dump -Fc, compressed by us
-//   <prefix>/sets/<run-id>/globals.sql.zst        pg_dumpall --globals-only
-//   <prefix>/sets/<run-id>/manifest.json          the commit point
+//   <prefix>/sets/<run-id>/<database>.pgc.zst     pg_dump -Fc, compressed by us; base.tar.zst,
+//   <prefix>/sets/<run-id>/globals.sql.zst        <database>.sql.zst, dump.rdb.zst, files.tar.zst;
+//   <prefix>/sets/<run-id>/manifest.json          with .enc if encrypted; and the commit point
 //
 // An object becomes visible only after its producer has exited 0 and its output was read to the
 // end; what a failed run had finished before is taken away again. Blocks for as long as the job's
@@ -13,6 +13,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -25,7 +26,8 @@
 #include "common/random.h"
 #include "receivers/backups/config.h"
 #include "receivers/backups/destination.h"
-#include "receivers/backups/stream.h"
+#include "receivers/backups/manifest.h"
+#include "receivers/backups/read_back.h"
 
 namespace fettle::receivers::backups {
 
@@ -53,10 +55,6 @@ std::string_view ToString(Reason reason);
 // The same run would fail the same way: telling somebody helps, trying again does not.
 bool IsPermanent(Reason reason);
 
-// 1 committed: sizes agree; 2 read again: SHA-256 and zstd's checksum agree.
-inline constexpr int kLevelCommitted = 1;
-inline constexpr int kLevelReadAgain = 2;
-
 struct RunReport {
   std::string run_id;
   RunResult result = RunResult::kFailed;
@@ -73,7 +71,12 @@ struct RunReport {
 struct Progress {
   std::atomic<std::int64_t> raw_bytes = 0;
   std::atomic<std::int64_t> estimate_bytes = 0;  // 0: unknown
+  std::atomic<std::int64_t> began_ms = 0;        // of the boot clock
+  std::atomic<bool> verifying = false;           // all is stored and is being read again
 };
+
+// Where the readers of what this source writes are.
+Readers ReadersOf(const Source& source, Millis timeout);
 
 // "20261120T021503Z-k3x7qa": unique under a clock set back, sorts by time.
 std::string MakeRunId(Time now, Random& random);
@@ -82,6 +85,8 @@ struct RunDeps {
   const Clock& clock;
   Log log;
   std::stop_token stop;
+  // A stop because max_runtime is over is a failure of the run; any other cancels it.
+  std::function<bool()> out_of_time = {};
 };
 struct RunRequest {
   std::string run_id;

@@ -138,8 +138,11 @@ class MultipartUpload final : public Upload {
 
 class S3Destination final : public Destination {
  public:
-  S3Destination(S3Target target, std::unique_ptr<S3> s3)
-      : target_(std::move(target)), place_(PlaceOf(target_)), s3_(std::move(s3)) {}
+  S3Destination(S3Target target, std::unique_ptr<S3> s3, std::unique_ptr<S3> pruner)
+      : target_(std::move(target)),
+        place_(PlaceOf(target_)),
+        s3_(std::move(s3)),
+        pruner_(std::move(pruner)) {}
 
   const std::string& Place() const override { return place_; }
 
@@ -181,11 +184,19 @@ class S3Destination final : public Destination {
   }
 
   Result<std::vector<std::string>> List(const std::string& prefix) override {
+    const auto all = Inventory(prefix);
+    if (!all) return tl::unexpected(all.error());
     std::vector<std::string> keys;
+    for (const auto& [key, size] : *all) keys.push_back(key);
+    return keys;
+  }
+
+  Result<std::map<std::string, std::int64_t>> Inventory(const std::string& prefix) override {
+    std::map<std::string, std::int64_t> keys;
     const std::size_t cut = Full("").size();
     const Status listed =
         s3_->List(target_.bucket, Full(prefix), [&](const std::vector<S3Object>& page) {
-          for (const S3Object& object : page) keys.push_back(object.key.substr(cut));
+          for (const S3Object& object : page) keys[object.key.substr(cut)] = object.size_bytes;
           return true;
         });
     if (!listed) return tl::unexpected(listed.error());
@@ -206,7 +217,8 @@ class S3Destination final : public Destination {
   }
 
   Status Remove(const std::string& key) override {
-    const Status deleted = s3_->Delete(target_.bucket, Full(key));
+    S3& remover = pruner_ ? *pruner_ : *s3_;
+    const Status deleted = remover.Delete(target_.bucket, Full(key));
     if (!deleted && deleted.error().cause == Cause::kNotFound) return {};
     return deleted;
   }
@@ -221,12 +233,14 @@ class S3Destination final : public Destination {
   const S3Target target_;
   const std::string place_;
   const std::unique_ptr<S3> s3_;
+  const std::unique_ptr<S3> pruner_;
 };
 
 }  // namespace
 
-std::unique_ptr<Destination> MakeS3Destination(S3Target target, std::unique_ptr<S3> s3) {
-  return std::make_unique<S3Destination>(std::move(target), std::move(s3));
+std::unique_ptr<Destination> MakeS3Destination(S3Target target, std::unique_ptr<S3> s3,
+                                               std::unique_ptr<S3> pruner) {
+  return std::make_unique<S3Destination>(std::move(target), std::move(s3), std::move(pruner));
 }
 
 }  // namespace fettle::receivers::backups

@@ -3,6 +3,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/digest.h"
@@ -13,9 +14,6 @@ namespace {
 struct CompressorFree {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
 };
-struct DecompressorFree {
-  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
-};
 
 }  // namespace
 
@@ -24,6 +22,7 @@ struct Stream::Impl {
   std::vector<std::unique_ptr<Upload>> uploads;
   std::unique_ptr<ZSTD_CCtx, CompressorFree> zstd{ZSTD_createCCtx()};
   std::string buffer = std::string(ZSTD_CStreamOutSize(), '\0');
+  std::optional<Sealer> sealer;
   Digest sha256{Digest::Kind::kSha256};
   std::int64_t stored_bytes = 0;
   std::int64_t raw_bytes = 0;
@@ -40,13 +39,18 @@ struct Stream::Impl {
     return {};
   }
 
+  Status Seal(std::string_view packed) {
+    if (!sealer) return HandOn(packed);
+    return sealer->Write(packed, [this](std::string_view sealed) { return HandOn(sealed); });
+  }
+
   Status Compress(std::string_view piece, ZSTD_EndDirective directive) {
     ZSTD_inBuffer in{piece.data(), piece.size(), 0};
     for (;;) {
       ZSTD_outBuffer out{buffer.data(), buffer.size(), 0};
       const std::size_t left = ZSTD_compressStream2(zstd.get(), &out, &in, directive);
       if (ZSTD_isError(left) != 0) return Fail("compressing: {}", ZSTD_getErrorName(left));
-      if (Status handed = HandOn({buffer.data(), out.pos}); !handed) return handed;
+      if (Status handed = Seal({buffer.data(), out.pos}); !handed) return handed;
       const bool done = directive == ZSTD_e_end ? left == 0 : in.pos == in.size;
       if (done) return {};
     }
@@ -66,8 +70,9 @@ Stream& Stream::operator=(Stream&&) noexcept = default;
 Stream::~Stream() = default;
 
 Result<Stream> Stream::Begin(const std::vector<Destination*>& destinations, const std::string& key,
-                             std::int64_t size_estimate_bytes) {
+                             std::int64_t size_estimate_bytes, const SealKey* seal) {
   auto impl = std::make_unique<Impl>();
+  if (seal != nullptr) impl->sealer.emplace(*seal);
   impl->name = key.substr(key.rfind('/') + 1);
   ZSTD_CCtx_setParameter(impl->zstd.get(), ZSTD_c_compressionLevel, kZstdLevel);
   ZSTD_CCtx_setParameter(impl->zstd.get(), ZSTD_c_checksumFlag, 1);
@@ -97,52 +102,20 @@ Result<StoredObject> Stream::Complete() {
   if (Status ended = impl_->Compress({}, ZSTD_e_end); !ended) {
     return tl::unexpected(ended.error());
   }
+  if (impl_->sealer) {
+    const Status sealed =
+        impl_->sealer->Finish([this](std::string_view last) { return impl_->HandOn(last); });
+    if (!sealed) return tl::unexpected(sealed.error());
+  }
   for (const auto& upload : impl_->uploads) {
     if (Status completed = upload->Complete(); !completed) {
       return tl::unexpected(completed.error());
     }
   }
-  return StoredObject{impl_->name, impl_->stored_bytes, impl_->raw_bytes,
-                      Hex(impl_->sha256.Finish())};
-}
-
-Status VerifyStored(Destination& destination, const std::string& key, const StoredObject& object) {
-  const std::unique_ptr<ZSTD_DCtx, DecompressorFree> zstd(ZSTD_createDCtx());
-  std::string buffer(ZSTD_DStreamOutSize(), '\0');
-  Digest sha256(Digest::Kind::kSha256);
-  std::int64_t stored = 0;
-  std::int64_t raw = 0;
-  std::size_t frame_left = 1;
-  std::string broken;
-  const Status read = destination.Read(key, [&](std::string_view piece) {
-    sha256.Update(piece);
-    stored += static_cast<std::int64_t>(piece.size());
-    ZSTD_inBuffer in{piece.data(), piece.size(), 0};
-    while (in.pos < in.size) {
-      ZSTD_outBuffer out{buffer.data(), buffer.size(), 0};
-      frame_left = ZSTD_decompressStream(zstd.get(), &out, &in);
-      if (ZSTD_isError(frame_left) != 0) {
-        broken = ZSTD_getErrorName(frame_left);
-        return false;
-      }
-      raw += static_cast<std::int64_t>(out.pos);
-    }
-    return true;
-  });
-  const std::string where = destination.Place() + "/" + key;
-  if (!broken.empty()) return Fail(Cause::kInvalid, "{} does not decompress: {}", where, broken);
-  if (!read) return While("reading " + where + " again", read.error());
-  if (stored != object.size_bytes) {
-    return Fail(Cause::kInvalid, "{} has {} bytes, {} were written", where, stored,
-                object.size_bytes);
-  }
-  if (Hex(sha256.Finish()) != object.sha256_hex) {
-    return Fail(Cause::kInvalid, "{} has another SHA-256 than what was written", where);
-  }
-  if (frame_left != 0 || raw != object.raw_bytes) {
-    return Fail(Cause::kInvalid, "{} ends before its content does", where);
-  }
-  return {};
+  return StoredObject{.name = impl_->name,
+                      .size_bytes = impl_->stored_bytes,
+                      .raw_bytes = impl_->raw_bytes,
+                      .sha256_hex = Hex(impl_->sha256.Finish())};
 }
 
 }  // namespace fettle::receivers::backups

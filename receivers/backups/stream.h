@@ -1,5 +1,6 @@
-// One object on its way: what the producer writes, compressed, hashed, and handed to every
-// destination at once. Memory is what the uploads hold; nothing is kept on disk in between.
+// One object on its way: what the producer writes, compressed, perhaps encrypted, hashed, and
+// handed to every destination at once. Memory is what the uploads hold; nothing is kept on disk in
+// between.
 //
 // zstd's frames carry a checksum of the content, and the SHA-256 in the manifest is of the stored
 // bytes, so that truncation and flipped bits show however the object is read. A hand's; one thread.
@@ -12,25 +13,20 @@
 #include <vector>
 
 #include "common/result.h"
+#include "common/seal.h"
 #include "receivers/backups/destination.h"
+#include "receivers/backups/manifest.h"
 
 namespace fettle::receivers::backups {
-
-struct StoredObject {
-  std::string name;  // within the set: "leads.pgc.zst"
-  std::int64_t size_bytes = 0;
-  std::int64_t raw_bytes = 0;  // before compression
-  std::string sha256_hex;
-};
 
 class Stream {
  public:
   static constexpr int kZstdLevel = 3;
   static constexpr std::size_t kTailBytes = 4096;
 
-  // `key` is the object's whole key, its last part the name.
+  // `key` is the object's whole key, its last part the name. Encrypted with `seal` unless null.
   static Result<Stream> Begin(const std::vector<Destination*>& destinations, const std::string& key,
-                              std::int64_t size_estimate_bytes);
+                              std::int64_t size_estimate_bytes, const SealKey* seal = nullptr);
   Stream(Stream&&) noexcept;
   Stream& operator=(Stream&&) noexcept;
   ~Stream();  // aborts every upload that is not complete
@@ -51,8 +47,5 @@ class Stream {
   explicit Stream(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// Reads an object again and compares size, SHA-256 and zstd's own checksum.
-Status VerifyStored(Destination& destination, const std::string& key, const StoredObject& object);
 
 }  // namespace fettle::receivers::backups

@@ -37,9 +37,15 @@ backups:
 - name: files
   source: {command: {argv: [tar, -cf, "-", /etc], file_name: etc.tar}}
   to: [{directory: {path: /backups/files}}]
+- name: shop
+  source: {mariadb: {host: db, user: backup, password: x, databases: [shop]}}
+  to: [{s3: {connection: aws, bucket: acme, prefix: shop, prune_connection: aws}}]
+  encrypt: {key_file: /run/secrets/key}
+  verify_level: 2
+- {name: etc, source: {directory: {path: /etc, exclude: [./ssl]}}, to: [{directory: {path: /b/etc}}]}
 )");
   EXPECT_EQ(complaints_.ToString(), "");
-  ASSERT_EQ(jobs.size(), 2U);
+  ASSERT_EQ(jobs.size(), 4U);
   EXPECT_EQ(KindOf(jobs[0].source), "postgres");
   EXPECT_TRUE(std::get<PostgresSource>(jobs[0].source).globals);
   EXPECT_EQ(PlaceOf(jobs[0].to.at(0)), "s3://acme/pg/leads");
@@ -50,6 +56,12 @@ backups:
   EXPECT_EQ(jobs[0].retry.attempts, 3);
   EXPECT_EQ(KindOf(jobs[1].source), "command");
   EXPECT_FALSE(jobs[1].schedule);
+  EXPECT_EQ(KindOf(jobs[2].source), "mariadb");
+  EXPECT_EQ(jobs[2].seal_key.path(), "/run/secrets/key");
+  EXPECT_EQ(jobs[2].verify_level, 2);
+  EXPECT_EQ(std::get<S3Target>(jobs[2].to.at(0)).prune_connection, "aws");
+  EXPECT_EQ(KindOf(jobs[3].source), "directory");
+  EXPECT_EQ(jobs[3].verify_level, 3);
 }
 
 TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
@@ -61,7 +73,7 @@ TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
   retry: {attempts: 0, base: 2m, cap: 1m}
   retention: {daily: 7}
 - name: a
-  source: {mysql: {}}
+  source: {mirror: {}}
   to: [{s3: {connection: aws, bucket: b, memory_max: 8MiB}}]
 - name: c
   source: {command: {file_name: ../x}}
@@ -70,6 +82,11 @@ TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
   source: {command: {argv: [true]}}
   to: [{directory: {path: /x/y}}, {ftp: {}}]
 - {name: e}
+- name: f
+  source: {postgres: {connection: leads, physical: true, databases: [a]}, redis: {connection: q}}
+  to: [{s3: {connection: aws, bucket: c, prune_connection: awz}}]
+  verify_level: 4
+  encrypt: {key_file: /run/secrets/key, cipher: rot13}
 )");
   const std::string all = complaints_.ToString();
   for (const char* part : {
@@ -79,7 +96,7 @@ TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
            "attempts must be at least 1",
            "base is more than cap",
            "retention is not supported by this version",
-           "mysql is not supported by this version",
+           "mirror is not supported by this version",
            "memory_max is less than 16MiB",
            "backups has two jobs named \"a\"",
            "\"argv\" is missing",
@@ -87,6 +104,12 @@ TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
            "/x/y of \"d\" lies within /x of \"c\"",
            "exactly one of directory, s3 must be given",
            "\"source\" is missing",
+           "physical is of the whole cluster",
+           "there is no connection named \"q\"",
+           "exactly one of postgres, mariadb, mysql, redis, directory, command must be given",
+           "there is no connection named \"awz\", did you mean \"aws\"?",
+           "verify_level must be 1, 2 or 3",
+           "cipher",
            "\"to\" is missing",
        }) {
     EXPECT_THAT(all, HasSubstr(part));

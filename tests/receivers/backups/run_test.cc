@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "common/json.h"
+#include "receivers/backups/catalogue.h"
 #include "tests/support/recorded_log.h"
 #include "tests/support/seeded_random.h"
 #include "tests/support/temp_dir.h"
@@ -224,23 +225,24 @@ TEST_F(RunTest, NothingIsTakenAwayOnceAManifestMayBeThere) {
 TEST_F(RunTest, NoticesWhatTheDiskChangedBehindItsBack) {
   const RunReport report = Run(Job("head -c 100000 /dev/urandom"));
   ASSERT_EQ(report.result, RunResult::kSuccess);
-  const Result<Json> manifest = Json::Parse(dir_.Read("sets/run-1/manifest.json"));
-  const Json object = (*manifest)["objects"].Items().at(0);
-  const StoredObject stored{"data.bin.zst", object["size_bytes"].IntegerOr(0),
-                            object["raw_bytes"].IntegerOr(0), object["sha256"].StringOr("")};
   const auto destination = MakeDirectoryDestination({dir_.path()});
+  const Result<Manifest> manifest = FetchManifest(*destination, "run-1");
+  ASSERT_TRUE(manifest) << manifest.error().message;
   const std::string key = "sets/run-1/data.bin.zst";
-  EXPECT_TRUE(VerifyStored(*destination, key, stored));
+  const auto prove = [&](int level) { return ProveSet({*destination}, {}, *manifest, level); };
+  EXPECT_EQ(*prove(3), 2) << "nobody can decode what a command wrote";
 
   const std::string good = dir_.Read(key);
   std::string flipped = good;
   flipped[flipped.size() / 2] ^= 1;
   dir_.Write(key, flipped);
-  EXPECT_EQ(VerifyStored(*destination, key, stored).error().cause, Cause::kInvalid);
+  EXPECT_EQ(prove(2).error().cause, Cause::kInvalid);
+  EXPECT_EQ(*prove(1), 1) << "its size is right";
   dir_.Write(key, good.substr(0, good.size() - 1));
-  EXPECT_THAT(VerifyStored(*destination, key, stored).error().message, HasSubstr("bytes"));
+  EXPECT_THAT(prove(2).error().message, HasSubstr("bytes"));
+  EXPECT_EQ(prove(1).error().cause, Cause::kInvalid);
   std::filesystem::remove(dir_ / key);
-  EXPECT_EQ(VerifyStored(*destination, key, stored).error().cause, Cause::kNotFound);
+  EXPECT_EQ(prove(2).error().cause, Cause::kNotFound);
 }
 
 TEST_F(RunTest, NeverReplacesWhatIsThere) {

@@ -57,6 +57,31 @@ TEST(NumberTest, PrintsAsGoDoes) {
   }
 }
 
+std::string Sample(double value) {
+  char text[kSampleTextMax];
+  return {text, PrintSample(value, text)};
+}
+
+TEST(NumberTest, PrintsSamplesAsTheQueryApiDoes) {
+  EXPECT_EQ(Sample(1e-6), "0.000001");
+  EXPECT_EQ(Sample(9.5e-7), "9.5e-07");
+  EXPECT_EQ(Sample(-1e21), "-1e+21");
+  EXPECT_EQ(Sample(9007199254740993.0), "9007199254740992");
+  std::mt19937_64 random(7);
+  std::vector<double> values = {100'000'000, 0.12345678901234566, 99999999.00000001};
+  for (const Case& c : kCases) values.push_back(c.value);
+  for (int i = 0; i < 20'000; ++i) {
+    values.push_back(std::bit_cast<double>(random()));
+    values.push_back(std::ldexp(static_cast<double>(random()), -static_cast<int>(random() % 84)));
+    values.push_back(static_cast<double>(random() % 1'000'000) / 100);
+  }
+  for (const double value : values) {
+    const double size = std::abs(value);
+    const bool exponent = std::isfinite(value) && size != 0 && (size < 1e-6 || size >= 1e21);
+    ASSERT_EQ(Sample(value), exponent ? FormatFloat(value) : FormatFloatFixed(value));
+  }
+}
+
 TEST(NumberTest, ReadsBackTheSame) {
   std::mt19937_64 random(1);
   for (int i = 0; i < 20'000; ++i) {

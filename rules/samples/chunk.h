@@ -30,7 +30,7 @@ struct ChunkWriter {
 // Counted references (see ChunkPtr); the bytes follow the object in the same allocation.
 class Chunk {
  public:
-  static constexpr std::uint32_t kSamplesMax = 240;
+  static constexpr std::uint32_t kSamplesMax = 120;
   static constexpr std::uint32_t kSampleBytesMax = 17;
 
   static Chunk* New(std::int64_t first_time, std::uint32_t capacity);

@@ -55,14 +55,19 @@ class RangeOperator final : public Operator {
                           .values = samples.values,
                           .begins = begins_,
                           .ends = ends_,
-                          .arguments = arguments_};
+                          .arguments = arguments_,
+                          .stretches = stretches_};
     if (Status status = function_(windows, evaluation(), out); !status) return status;
     Remark(row, out);
     return {};
   }
 
  private:
+  // Most series were scraped at the same times as the one before: then its windows are theirs.
   void FindWindows(const std::vector<std::int64_t>& times) {
+    if (!times_.empty() && times == times_) return;
+    times_ = times;
+    stretches_.clear();
     begins_.resize(steps());
     ends_.resize(steps());
     std::uint32_t begin = 0;
@@ -108,8 +113,10 @@ class RangeOperator final : public Operator {
   const std::unique_ptr<RangeSource> source_;
   const std::vector<Cells> arguments_;
   const WindowFunction function_;
+  std::vector<std::int64_t> times_;  // of the series that the windows below were found for
   std::vector<std::uint32_t> begins_;
   std::vector<std::uint32_t> ends_;
+  std::vector<Stretch> stretches_;
 };
 
 }  // namespace

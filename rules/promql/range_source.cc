@@ -1,11 +1,21 @@
 #include "rules/promql/range_source.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "rules/promql/open.h"
 
 namespace fettle::promql {
 namespace {
+
+// Its index, or how many values there are.
+std::size_t FirstStale(const std::vector<double>& values) {
+  bool any = false;  // without a way out, so that it is done several at a time
+  for (const double value : values) any |= IsStaleNaN(value);
+  if (!any) return values.size();
+  return static_cast<std::size_t>(std::find_if(values.begin(), values.end(), IsStaleNaN) -
+                                  values.begin());
+}
 
 class SelectorSource final : public RangeSource {
  public:
@@ -36,8 +46,8 @@ class SelectorSource final : public RangeSource {
     const std::size_t read = into.times.size();
     evaluation_.CountRead(read);
     if (Status status = evaluation_.Spend(read); !status) return status;
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < read; ++i) {
+    std::size_t kept = FirstStale(into.values);
+    for (std::size_t i = kept; i < read; ++i) {
       into.times[kept] = into.times[i];
       into.values[kept] = into.values[i];
       kept += IsStaleNaN(into.values[i]) ? 0 : 1;

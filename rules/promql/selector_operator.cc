@@ -30,28 +30,48 @@ class SelectorOperator final : public Operator {
     const std::size_t size = samples.times.size();
     evaluation().CountRead(size);
     if (Status status = evaluation().Spend(size + steps()); !status) return status;
-    std::size_t next = 0;  // the first sample after the step's reference
-    for (std::size_t step = 0; step < steps(); ++step) {
-      const std::int64_t reference = reach_.At(grid_, step);
-      while (next < size && samples.times[next] <= reference) ++next;
-      // A stale marker is an absent cell as it is.
-      if (next == 0 || samples.times[next - 1] <= reference - lookback_) {
-        out[step] = Absent();
-      } else if (times_ && !IsAbsent(samples.values[next - 1])) {
-        out[step] = static_cast<double>(samples.times[next - 1]) / 1000;
-      } else {
-        out[step] = samples.values[next - 1];
+    if (steps() > 1) {
+      FindPicks(samples.times);
+      for (std::size_t step = 0; step < steps(); ++step) {
+        out[step] = picks_[step] == 0 ? Absent() : ValueOf(samples, picks_[step] - 1);
       }
+      return {};
     }
+    const std::int64_t reference = reach_.At(grid_, 0);
+    // All that was read is not after the reference.
+    const bool found = size > 0 && samples.times.back() > reference - lookback_;
+    out[0] = found ? ValueOf(samples, size - 1) : Absent();
     return {};
   }
 
  private:
+  double ValueOf(const rules::SampleColumns& samples, std::size_t sample) const {
+    // A stale marker is an absent cell as it is.
+    if (!times_ || IsAbsent(samples.values[sample])) return samples.values[sample];
+    return static_cast<double>(samples.times[sample]) / 1000;
+  }
+
+  // Which sample each step sees. Most series were scraped at the same times as the one before.
+  void FindPicks(const std::vector<std::int64_t>& times) {
+    if (!picks_.empty() && times == known_times_) return;
+    known_times_ = times;
+    picks_.resize(steps());
+    std::uint32_t next = 0;  // the first sample after the step's reference
+    for (std::size_t step = 0; step < steps(); ++step) {
+      const std::int64_t reference = reach_.At(grid_, step);
+      while (next < times.size() && times[next] <= reference) ++next;
+      const bool found = next > 0 && times[next - 1] > reference - lookback_;
+      picks_[step] = found ? next : 0;
+    }
+  }
+
   const rules::Selection selection_;
   const Grid grid_;
   const Reach reach_;
   const std::int64_t lookback_;
   const bool times_;  // when the sample was, in seconds, instead of its value
+  std::vector<std::int64_t> known_times_;
+  std::vector<std::uint32_t> picks_;  // for those times: by step, one more than the sample; 0: none
 };
 
 Result<OperatorPtr> Select(Evaluation& evaluation, const VectorSelector& selector, const Grid& grid,

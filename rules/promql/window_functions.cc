@@ -1,13 +1,19 @@
 #include "rules/promql/window_functions.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <deque>
+#include <utility>
 
 #include "rules/promql/statistics.h"
+#include "rules/promql/window_lanes.h"
 
 namespace fettle::promql {
 namespace {
+
+double Factor(const Stretch& reach) {
+  return (reach.sampled + reach.to_start + reach.to_end) / reach.sampled;
+}
 
 double Seconds(std::int64_t millis) { return static_cast<double>(millis) / 1000; }
 
@@ -16,6 +22,8 @@ double Seconds(std::int64_t millis) { return static_cast<double>(millis) / 1000;
 template <typename Compute>
 Status EachWindow(const Windows& w, Evaluation& evaluation, Cells& out, std::uint32_t least,
                   bool reads_all, const Compute& compute) {
+  constexpr std::size_t kWorkBetweenLooks = 1'000;
+  std::size_t work = 0;
   for (std::size_t step = 0; step < out.size(); ++step) {
     const std::uint32_t begin = w.begins[step];
     const std::uint32_t end = w.ends[step];
@@ -23,36 +31,55 @@ Status EachWindow(const Windows& w, Evaluation& evaluation, Cells& out, std::uin
       out[step] = Absent();
       continue;
     }
-    if (Status status = evaluation.Spend(reads_all ? end - begin : 1); !status) return status;
+    work += reads_all ? end - begin : 1;
+    if (work >= kWorkBetweenLooks) {
+      if (Status status = evaluation.Spend(std::exchange(work, 0)); !status) return status;
+    }
     out[step] = compute(step, begin, end);
   }
-  return {};
+  return evaluation.Spend(work);
 }
 
-// How far beyond its first and last sample the series is taken to reach, as a factor.
-struct Extrapolation {
-  double sampled = 0;
-  double to_start = 0;
-  double to_end = 0;
-  double Factor() const { return (sampled + to_start + to_end) / sampled; }
-};
+// How far beyond its first and last sample a series is taken to reach, but for the limit that a
+// counter's zero sets.
+void FindStretches(const Windows& w, std::size_t steps, bool per_second) {
+  w.stretches.assign(steps, {});
+  for (std::size_t step = 0; step < steps; ++step) {
+    const std::uint32_t begin = w.begins[step];
+    const std::uint32_t end = w.ends[step];
+    if (end - begin < 2) continue;
+    Stretch& stretch = w.stretches[step];
+    stretch = {.sampled = Seconds(w.times[end - 1] - w.times[begin]),
+               .to_start = Seconds(w.times[begin] - w.From(step)),
+               .to_end = Seconds(w.To(step) - w.times[end - 1])};
+    const double average = stretch.sampled / static_cast<double>(end - begin - 1);
+    const double threshold = average * 1.1;
+    if (stretch.to_start >= threshold) stretch.to_start = average / 2;
+    if (stretch.to_end >= threshold) stretch.to_end = average / 2;
+    stretch.factor = per_second ? Factor(stretch) / Seconds(w.range) : Factor(stretch);
+  }
+}
+
+// A counter is not below zero: it cannot have begun earlier than `sampled * (first / change)` ago.
+// Whether that is closer than `to_start`; the division is done only where it may matter.
+bool BeganLater(const Stretch& stretch, double first, double change, double& to_zero) {
+  const double left = stretch.sampled * first;
+  const double right = stretch.to_start * change;
+  constexpr double kSurely = 1 + 1e-9;  // rounding is far below
+  if (left >= right * kSurely && left > 1e-290 && left < 1e290) return false;
+  to_zero = stretch.sampled * (first / change);
+  return to_zero < stretch.to_start;
+}
 
 template <bool kCounter, bool kPerSecond>
-double Extrapolate(const Windows& w, std::size_t step, std::uint32_t begin, std::uint32_t end,
-                   double change) {
-  Extrapolation reach{.sampled = Seconds(w.times[end - 1] - w.times[begin]),
-                      .to_start = Seconds(w.times[begin] - w.From(step)),
-                      .to_end = Seconds(w.To(step) - w.times[end - 1])};
-  const double average = reach.sampled / static_cast<double>(end - begin - 1);
-  const double threshold = average * 1.1;
-  if (reach.to_start >= threshold) reach.to_start = average / 2;
-  if (kCounter && change > 0 && w.values[begin] >= 0) {
-    // A counter is not below zero: it cannot have begun earlier than this.
-    const double to_zero = reach.sampled * (w.values[begin] / change);
-    if (to_zero < reach.to_start) reach.to_start = to_zero;
+double Extrapolate(const Windows& w, std::size_t step, std::uint32_t begin, double change) {
+  const Stretch& stretch = w.stretches[step];
+  double to_zero = 0;
+  if (!kCounter || !(change > 0) || !(w.values[begin] >= 0) ||
+      !BeganLater(stretch, w.values[begin], change, to_zero)) {
+    return change * stretch.factor;
   }
-  if (reach.to_end >= threshold) reach.to_end = average / 2;
-  double factor = reach.Factor();
+  double factor = Factor({stretch.sampled, to_zero, stretch.to_end});
   if (kPerSecond) factor /= Seconds(w.range);
   return change * factor;
 }
@@ -70,6 +97,7 @@ template <bool kCounter, bool kPerSecond>
 Status Rate(const Windows& w, Evaluation& evaluation, Cells& out) {
   const std::vector<std::uint32_t> resets = kCounter ? Resets(w) : std::vector<std::uint32_t>();
   std::size_t first_reset = 0;
+  if (w.stretches.empty()) FindStretches(w, out.size(), kPerSecond);
   return EachWindow(w, evaluation, out, 2, false,
                     [&](std::size_t step, std::uint32_t begin, std::uint32_t end) {
                       double change = w.values[end - 1] - w.values[begin];
@@ -79,7 +107,7 @@ Status Rate(const Windows& w, Evaluation& evaluation, Cells& out) {
                       for (std::size_t i = first_reset; i < resets.size() && resets[i] < end; ++i) {
                         change += w.values[resets[i] - 1];
                       }
-                      return Extrapolate<kCounter, kPerSecond>(w, step, begin, end, change);
+                      return Extrapolate<kCounter, kPerSecond>(w, step, begin, change);
                     });
 }
 
@@ -121,21 +149,19 @@ Status CountResets(const Windows& w, Evaluation& evaluation, Cells& out) {
 // candidates in order, so that every sample is looked at once however wide the windows are.
 template <typename Better>
 Status Extreme(const Windows& w, Evaluation& evaluation, Cells& out, const Better& better) {
-  std::deque<std::uint32_t> candidates;
+  std::vector<std::uint32_t> candidates(w.values.size());  // [front, back)
+  std::size_t front = 0;
+  std::size_t back = 0;
   std::uint32_t seen = 0;
   return EachWindow(
       w, evaluation, out, 1, false, [&](std::size_t, std::uint32_t begin, std::uint32_t end) {
         for (; seen < end; ++seen) {
           if (std::isnan(w.values[seen])) continue;
-          while (!candidates.empty() && better(w.values[seen], w.values[candidates.back()])) {
-            candidates.pop_back();
-          }
-          candidates.push_back(seen);
+          while (front < back && better(w.values[seen], w.values[candidates[back - 1]])) --back;
+          candidates[back++] = seen;
         }
-        while (!candidates.empty() && candidates.front() < begin) {
-          candidates.pop_front();
-        }
-        return candidates.empty() ? NaN() : w.values[candidates.front()];
+        while (front < back && candidates[front] < begin) ++front;
+        return front == back ? NaN() : w.values[candidates[front]];
       });
 }
 
@@ -168,7 +194,34 @@ Status TsOfMinOverTime(const Windows& w, Evaluation& evaluation, Cells& out) {
   return WhenExtreme(w, evaluation, out, [](double a, double b) { return a <= b; });
 }
 
+// As many windows are summed between two looks at the clock.
+constexpr std::size_t kStepsTogether = 64;
+
+// value_of(sum, count) of each window's compensated sum, from zero or from its first sample.
+template <typename ValueOf>
+Status SumEach(const Windows& w, Evaluation& evaluation, Cells& out, bool from_first,
+               const ValueOf& value_of) {
+  std::array<CompensatedSum, kStepsTogether> sums;
+  for (std::size_t first = 0; first < out.size(); first += kStepsTogether) {
+    const std::size_t steps = std::min(kStepsTogether, out.size() - first);
+    const WindowSpans some{w.values, w.begins.subspan(first, steps), w.ends.subspan(first, steps)};
+    SumWindows(some, from_first, std::span(sums).first(steps));
+    std::size_t work = 0;
+    for (std::size_t i = 0; i < steps; ++i) {
+      const std::uint32_t count = some.ends[i] - some.begins[i];
+      work += count;
+      out[first + i] = count == 0 ? Absent() : value_of(sums[i], static_cast<double>(count));
+    }
+    if (Status status = evaluation.Spend(work); !status) return status;
+  }
+  return {};
+}
+
 Status SumOverTime(const Windows& w, Evaluation& evaluation, Cells& out) {
+  if (SumsStayFinite(w.values)) {
+    return SumEach(w, evaluation, out, false,
+                   [](const CompensatedSum& sum, double) { return sum.Total(); });
+  }
   return EachWindow(w, evaluation, out, 1, true,
                     [&](std::size_t, std::uint32_t begin, std::uint32_t end) {
                       CompensatedSum sum;
@@ -178,6 +231,11 @@ Status SumOverTime(const Windows& w, Evaluation& evaluation, Cells& out) {
 }
 
 Status AvgOverTime(const Windows& w, Evaluation& evaluation, Cells& out) {
+  if (SumsStayFinite(w.values)) {
+    return SumEach(w, evaluation, out, true, [](const CompensatedSum& sum, double count) {
+      return CompensatedMean{.sum = sum, .count = count}.Value();
+    });
+  }
   return EachWindow(w, evaluation, out, 1, true,
                     [&](std::size_t, std::uint32_t begin, std::uint32_t end) {
                       CompensatedMean mean;
@@ -296,20 +354,6 @@ Status PredictLinear(const Windows& w, Evaluation& evaluation, Cells& out) {
                     });
 }
 
-double Smooth(std::span<const double> values, double smoothing, double trending) {
-  double before = 0;
-  double smoothed = values[0];
-  double trend = values[1] - values[0];
-  for (std::size_t i = 1; i < values.size(); ++i) {
-    const double x = smoothing * values[i];
-    if (i > 1) trend = trending * (smoothed - before) + (1 - trending) * trend;
-    const double y = (1 - smoothing) * (smoothed + trend);
-    before = smoothed;
-    smoothed = x + y;
-  }
-  return smoothed;
-}
-
 Status DoubleExponentialSmoothing(const Windows& w, Evaluation& evaluation, Cells& out) {
   for (std::size_t step = 0; step < out.size(); ++step) {
     if (w.begins[step] == w.ends[step]) continue;
@@ -322,11 +366,20 @@ Status DoubleExponentialSmoothing(const Windows& w, Evaluation& evaluation, Cell
       return Fail("invalid trend factor. Expected: 0 < tf < 1, got: {:f}", trending);
     }
   }
-  return EachWindow(w, evaluation, out, 2, true,
-                    [&](std::size_t step, std::uint32_t begin, std::uint32_t end) {
-                      return Smooth(w.values.subspan(begin, end - begin), w.arguments[0][step],
-                                    w.arguments[1][step]);
-                    });
+  for (std::size_t first = 0; first < out.size(); first += kStepsTogether) {
+    const std::size_t steps = std::min(kStepsTogether, out.size() - first);
+    const auto some = [&](auto all) { return all.subspan(first, steps); };
+    SmoothWindows({w.values, some(w.begins), some(w.ends)},
+                  some(std::span<const double>(w.arguments[0])),
+                  some(std::span<const double>(w.arguments[1])), some(std::span<double>(out)));
+    std::size_t work = 0;
+    for (std::size_t step = first; step < first + steps; ++step) {
+      work += w.ends[step] - w.begins[step];
+      if (w.ends[step] - w.begins[step] < 2) out[step] = Absent();
+    }
+    if (Status status = evaluation.Spend(work); !status) return status;
+  }
+  return {};
 }
 
 }  // namespace

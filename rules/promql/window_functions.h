@@ -15,6 +15,15 @@
 
 namespace fettle::promql {
 
+// What rates need to know of a window besides the values, worked out once for all series whose
+// samples have the same times.
+struct Stretch {
+  double sampled = 0;   // seconds between the first sample and the last
+  double to_start = 0;  // and beyond them, as far as the series is taken to reach
+  double to_end = 0;
+  double factor = 0;  // what a change is to be multiplied with
+};
+
 // One series, without stale markers, seen through a window a step: samples [begin, end).
 struct Windows {
   const Grid& grid;
@@ -26,6 +35,8 @@ struct Windows {
   std::span<const std::uint32_t> ends;
   // The function's scalar arguments at each step, in order.
   std::span<const Cells> arguments;
+  // By step; empty until the first function that needs them fills them in.
+  std::vector<Stretch>& stretches;
 
   // The window is (From, To].
   std::int64_t To(std::size_t step) const { return reach.At(grid, step); }

@@ -177,6 +177,9 @@ int Run(int argc, char** argv) {
 int main(int argc, char** argv) {
   // A hundred threads that mostly wait would each keep an arena of their own.
   mallopt(M_ARENA_MAX, 2);
+  // A large answer's memory is used for the next one; what stays unused goes back every minute.
+  mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+  mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
   try {
     return Run(argc, argv);
   } catch (const std::exception& error) {

@@ -1,15 +1,19 @@
 #include "rules/api_answer.h"
 
+#include <fmt/format.h>
+
 #include "common/json.h"
 
 namespace fettle::rules {
 namespace {
 
-void WriteTexts(std::string_view key, const std::vector<std::string>& texts, JsonWriter& json) {
+void AppendTexts(std::string_view key, const std::vector<std::string>& texts, std::string& out) {
   if (texts.empty()) return;
-  json.Key(key).BeginArray();
+  JsonWriter json;
+  json.BeginArray();
   for (const std::string& text : texts) json.String(text);
   json.EndArray();
+  out += fmt::format(",\"{}\":{}", key, json.Take());
 }
 
 HttpResponse Refusal(int status, const char* type, const std::string& message) {
@@ -21,13 +25,13 @@ HttpResponse Refusal(int status, const char* type, const std::string& message) {
 
 }  // namespace
 
-HttpResponse ApiSuccess(const ApiBody& body) {
-  JsonWriter json;
-  json.BeginObject().Field("status", "success").Key("data").Raw(body.data);
-  WriteTexts("warnings", body.warnings, json);
-  WriteTexts("infos", body.infos, json);
-  json.EndObject();
-  return JsonResponse(200, json.Take());
+HttpResponse ApiSuccess(ApiBody body) {
+  std::string out = std::move(body.data);
+  if (!body.begun) out.insert(0, kApiSuccess);
+  AppendTexts("warnings", body.warnings, out);
+  AppendTexts("infos", body.infos, out);
+  out += '}';
+  return JsonResponse(200, std::move(out));
 }
 
 HttpResponse ApiFailure(const Error& error) {

@@ -10,6 +10,7 @@
 
 #include "common/json.h"
 #include "rules/api_answer.h"
+#include "rules/matrix_writer.h"
 #include "rules/promql/ast_json.h"
 #include "rules/promql/printer.h"
 #include "rules/query_json.h"
@@ -154,9 +155,9 @@ struct QueryApi::Impl {
                  .prepared = ToSeconds(deps.clock.Now().boot - begin)};
   }
 
-  // Waits for a place, then runs it.
-  template <typename Run>
-  HttpResponse Execute(const Asked& asked, std::size_t limit, const Run& run) {
+  // Waits for a place, then runs it. `show` writes the answer.
+  template <typename Run, typename Show>
+  HttpResponse Execute(const Asked& asked, const Run& run, const Show& show) {
     Timings timings{.prepared = asked.prepared};
     const BootTime begin = deps.clock.Now().boot;
     running.Increment();
@@ -174,7 +175,9 @@ struct QueryApi::Impl {
     duration.Observe(seconds);
     if (answer) {
       samples_total.Increment(static_cast<double>(answer->samples));
-      return ApiSuccess(Write(asked, *answer, limit, timings));
+      ApiBody body = show(*answer);
+      Remark(asked, *answer, timings, body);
+      return ApiSuccess(std::move(body));
     }
     if (clock.stopped()) return ApiCanceled("query was canceled in query execution");
     // Whatever is wrong now is not the request's form.
@@ -183,17 +186,19 @@ struct QueryApi::Impl {
     return ApiFailure(error);
   }
 
-  static ApiBody Write(const Asked& asked, const promql::Answer& answer, std::size_t limit,
-                       const Timings& timings) {
-    JsonWriter json;
-    const WrittenValue written = WriteValue(answer.value, limit, json);
-    AnnotationTexts texts = ShowAnnotations(answer.annotations, asked.text);
-    ApiBody body{json.Take(), std::move(texts.warnings), std::move(texts.infos)};
-    if (written.truncated) body.warnings.emplace_back(kTruncated);
-    if (asked.stats) {
-      body.data.insert(body.data.size() - 1, ",\"stats\":" + WriteStats(answer, timings));
-    }
+  static ApiBody Shown(std::string data, bool truncated) {
+    ApiBody body{std::move(data)};
+    if (truncated) body.warnings.emplace_back(kTruncated);
     return body;
+  }
+
+  static void Remark(const Asked& asked, const promql::Answer& answer, const Timings& timings,
+                     ApiBody& body) {
+    AnnotationTexts texts = ShowAnnotations(answer.annotations, asked.text);
+    body.warnings.insert(body.warnings.begin(), texts.warnings.begin(), texts.warnings.end());
+    body.infos = std::move(texts.infos);
+    if (!asked.stats) return;
+    body.data.insert(body.data.size() - 1, ",\"stats\":" + WriteStats(answer, timings));
   }
 
   Result<HttpResponse> Query(const HttpRequest& request) {
@@ -204,9 +209,14 @@ struct QueryApi::Impl {
     if (!at) return tl::unexpected(at.error());
     const Result<Asked> asked = Read(params);
     if (!asked) return tl::unexpected(asked.error());
-    return Execute(*asked, *limit, [&](BootTime deadline) {
-      return asked->engine.Instant(*asked->expr, *at, deadline);
-    });
+    return Execute(
+        *asked,
+        [&](BootTime deadline) { return asked->engine.Instant(*asked->expr, *at, deadline); },
+        [&](const promql::Answer& answer) {
+          JsonWriter json;
+          const WrittenValue written = WriteValue(answer.value, *limit, json);
+          return Shown(json.Take(), written.truncated);
+        });
   }
 
   Result<HttpResponse> QueryRange(const HttpRequest& request) {
@@ -240,9 +250,17 @@ struct QueryApi::Impl {
                                  "instant Vector",
                                  Quote(promql::ToString(type))));
     }
-    return Execute(*asked, *limit, [&](BootTime deadline) {
-      return asked->engine.Range(*asked->expr, *start, *end, **step, deadline);
-    });
+    MatrixWriter writer(std::string(kApiSuccess), *limit);
+    return Execute(
+        *asked,
+        [&](BootTime deadline) {
+          return asked->engine.RangeInto(*asked->expr, *start, *end, **step, deadline, writer);
+        },
+        [&](const promql::Answer&) {
+          ApiBody body = Shown(writer.Finish(), writer.truncated());
+          body.begun = true;
+          return body;
+        });
   }
 
   // A query as text, read and written in some other way.

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
+
+#include "common/number.h"
 
 namespace fettle::rules {
 namespace {
@@ -44,17 +44,8 @@ void WriteElement(const promql::Element& element, Time at, JsonWriter& json) {
 }  // namespace
 
 void AppendSampleValue(double value, std::string& out) {
-  if (!std::isfinite(value)) {
-    out += std::isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
-    return;
-  }
-  const double size = std::abs(value);
-  const bool exponent = size != 0 && (size < 1e-6 || size >= 1e21);
-  char buffer[64];
-  const auto [end, error] =
-      std::to_chars(buffer, buffer + sizeof(buffer), value,
-                    exponent ? std::chars_format::scientific : std::chars_format::fixed);
-  out.append(buffer, end);
+  char text[kSampleTextMax];
+  out.append(text, PrintSample(value, text));
 }
 
 void AppendTimestamp(std::int64_t millis, std::string& out) {

@@ -1,6 +1,7 @@
 #include "rules/promql/engine.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "rules/promql/evaluation.h"
@@ -72,6 +73,17 @@ void SortByLabels(Matrix& matrix) {
             [](const Series& a, const Series& b) { return *a.labels < *b.labels; });
 }
 
+// The store's order is often the answer's already.
+std::vector<std::size_t> OrderByLabels(const std::vector<Row>& rows) {
+  std::vector<std::size_t> order(rows.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto before = [&](std::size_t a, std::size_t b) { return FinallyBefore(rows[a], rows[b]); };
+  if (!std::is_sorted(order.begin(), order.end(), before)) {
+    std::stable_sort(order.begin(), order.end(), before);
+  }
+  return order;
+}
+
 }  // namespace
 
 Engine::Engine(Deps deps, EngineOptions options) : deps_(deps), options_(options) {}
@@ -113,6 +125,27 @@ Result<Answer> Engine::Instant(const Expr& expr, Time at, BootTime deadline) con
 
 Result<Answer> Engine::Range(const Expr& expr, Time start, Time end, Millis step,
                              BootTime deadline) const {
+  class Collected final : public RowSink {
+   public:
+    void Expect(std::size_t) override {}
+    void Take(const Row& row, const Grid& grid, const Cells& cells, std::size_t present) override {
+      Series series{.labels = row.Final()};
+      series.points.reserve(present);
+      for (std::size_t i = 0; i < grid.steps; ++i) {
+        if (!IsAbsent(cells[i])) series.points.push_back({grid.At(i), cells[i]});
+      }
+      matrix.push_back(std::move(series));
+    }
+    Matrix matrix;
+  };
+  Collected collected;
+  Result<Answer> answer = RangeInto(expr, start, end, step, deadline, collected);
+  if (answer) answer->value.matrix = std::move(collected.matrix);
+  return answer;
+}
+
+Result<Answer> Engine::RangeInto(const Expr& expr, Time start, Time end, Millis step,
+                                 BootTime deadline, RowSink& sink) const {
   if (step <= Millis(0)) {
     return Fail(Cause::kInvalid,
                 "zero or negative query resolution step widths are not accepted. Try a positive "
@@ -136,20 +169,15 @@ Result<Answer> Engine::Range(const Expr& expr, Time start, Time end, Millis step
   if (!opened) return tl::unexpected(opened.error());
   Operator& rows = **opened;
   Evaluation::Scratch cells(evaluation, grid.steps);
-  for (std::size_t row = 0; row < rows.rows().size(); ++row) {
+  sink.Expect(rows.rows().size());
+  for (const std::size_t row : OrderByLabels(rows.rows())) {
     if (Status status = rows.Fill(row, *cells); !status) return tl::unexpected(status.error());
     std::size_t present = 0;
     for (const double cell : *cells) present += IsAbsent(cell) ? 0 : 1;
     if (present == 0) continue;
     if (Status status = evaluation.Hold(present); !status) return tl::unexpected(status.error());
-    Series series{.labels = rows.rows()[row].Final()};
-    series.points.reserve(present);
-    for (std::size_t i = 0; i < grid.steps; ++i) {
-      if (!IsAbsent((*cells)[i])) series.points.push_back({grid.At(i), (*cells)[i]});
-    }
-    value.matrix.push_back(std::move(series));
+    sink.Take(rows.rows()[row], grid, *cells, present);
   }
-  SortByLabels(value.matrix);
   return Finish(evaluation, std::move(value));
 }
 

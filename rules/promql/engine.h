@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/result.h"
@@ -23,6 +24,20 @@ struct EngineOptions {
   Millis default_step = std::chrono::minutes(1);
   // Metric names are removed at the very end, so that label_replace can still see them.
   bool delayed_name_removal = false;
+};
+
+struct Row;  // rules/promql/row.h
+struct Grid;
+
+// Takes the answer of a range query series by series, sorted by labels, as each is computed.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  // Before the first: there will be at most so many.
+  virtual void Expect(std::size_t rows) = 0;
+  // `cells` has one a step, `present` (at least one) of them not Absent().
+  virtual void Take(const Row& row, const Grid& grid, const std::vector<double>& cells,
+                    std::size_t present) = 0;
 };
 
 class Engine {
@@ -44,6 +59,10 @@ class Engine {
   // labels. kInvalid if the expression is neither a scalar nor an instant vector, or step <= 0.
   Result<Answer> Range(const Expr& expr, Time start, Time end, Millis step,
                        BootTime deadline) const;
+  // The same, given to `sink`; the answer's own matrix stays empty. What the sink has taken is of
+  // no use if the query fails later.
+  Result<Answer> RangeInto(const Expr& expr, Time start, Time end, Millis step, BootTime deadline,
+                           RowSink& sink) const;
 
   // The same engine, looking further or less far back for an instant selector's sample.
   Engine WithLookback(Millis lookback) const;

@@ -41,6 +41,18 @@ std::string_view Row::Get(std::string_view label) const {
 LabelsPtr Row::Seen() const { return nameless ? WithoutMetadata(labels) : labels; }
 LabelsPtr Row::Final() const { return nameless || drop_name ? WithoutMetadata(labels) : labels; }
 
+bool FinallyBefore(const Row& a, const Row& b) {
+  auto left = a.labels->begin();
+  auto right = b.labels->begin();
+  for (;; ++left, ++right) {
+    while (left != a.labels->end() && a.Hides(left->first)) ++left;
+    while (right != b.labels->end() && b.Hides(right->first)) ++right;
+    if (left == a.labels->end() || right == b.labels->end()) return right != b.labels->end();
+    if (const int names = left->first.compare(right->first); names != 0) return names < 0;
+    if (const int values = left->second.compare(right->second); values != 0) return values < 0;
+  }
+}
+
 void LabelsKeyer::Add(std::string_view name, std::string_view value) {
   // No label contains the byte 0xff: they are UTF-8.
   buffer_.append(name).push_back('\xff');

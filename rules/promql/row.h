@@ -47,7 +47,13 @@ struct Row {
   LabelsPtr Seen() const;
   // As they are answered: also without metadata if drop_name.
   LabelsPtr Final() const;
+  // Whether the answer lacks this label of `labels`.
+  bool Hides(std::string_view label) const {
+    return (nameless || drop_name) && IsMetricMetadata(label);
+  }
 };
+// Final() compared without making it.
+bool FinallyBefore(const Row& a, const Row& b);
 
 // A 128-bit hash of labels, as good as the labels themselves for telling rows apart.
 struct LabelsKey {

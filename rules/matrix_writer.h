@@ -1,0 +1,47 @@
+// Writes the answer of a range query as it is computed, series by series: nothing is held but the
+// text. One query each, one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/labels.h"
+#include "rules/promql/engine.h"
+#include "rules/promql/row.h"
+
+namespace fettle::rules {
+
+class MatrixWriter final : public promql::RowSink {
+ public:
+  // `prefix` comes before {"resultType":"matrix",…}. At most `limit` series (0: all).
+  MatrixWriter(std::string prefix, std::size_t limit);
+  void Expect(std::size_t rows) override { expected_ = rows; }
+  void Take(const promql::Row& row, const promql::Grid& grid, const std::vector<double>& cells,
+            std::size_t present) override;
+
+  // Whether series were left out.
+  bool truncated() const { return truncated_; }
+  // The whole text; once.
+  std::string Finish();
+
+ private:
+  // What stands before a value, alike in all series: ,[1435781451.781,"
+  struct Stamp {
+    static constexpr std::size_t kBytes = 32;
+    char text[kBytes];
+    std::size_t size;
+  };
+  void MakeStamps(const promql::Grid& grid);
+  void WriteRow(const promql::Row& row);
+
+  const std::size_t limit_;
+  std::size_t expected_ = 0;
+  std::size_t series_ = 0;
+  bool truncated_ = false;
+  std::vector<Stamp> stamps_;
+  std::string out_;
+};
+
+}  // namespace fettle::rules

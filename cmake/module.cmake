@@ -13,24 +13,57 @@ function(fettle_settings target)
     # What GCC 12's optimizer believes of std::string and std::vector is often not so; clang and the
     # sanitizers look for the real mistakes of these kinds.
     target_compile_options(${target} PRIVATE -Wno-restrict -Wno-array-bounds
-      -Wno-stringop-overflow -Wno-stringop-overread -Wno-maybe-uninitialized)
+      -Wno-stringop-overflow -Wno-stringop-overread -Wno-maybe-uninitialized
+      # A file that is compiled among others is no header for that.
+      $<$<BOOL:${FETTLE_UNITY}>:-Wno-subobject-linkage>)
+  endif()
+  if(FETTLE_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
   if(FETTLE_SANITIZE)
     target_compile_options(${target} PRIVATE
       -fsanitize=${FETTLE_SANITIZE} -fno-omit-frame-pointer)
-    # GCC 12 sees ghosts in instrumented code; the dev preset has looked at the same code already.
-    target_compile_options(${target} PRIVATE "$<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread;-Wno-maybe-uninitialized>")
     if(FETTLE_SANITIZE MATCHES undefined)
-      target_compile_options(${target} PRIVATE -fno-sanitize-recover=undefined)
+      # What object-size finds, the address sanitizer finds too, and it doubles clang's compile time.
+      target_compile_options(${target} PRIVATE -fno-sanitize-recover=undefined
+        "$<$<CXX_COMPILER_ID:Clang>:-fno-sanitize=object-size>")
     endif()
     target_link_options(${target} PUBLIC -fsanitize=${FETTLE_SANITIZE})
   endif()
-  if(FETTLE_PCH)
-    target_precompile_headers(${target} PRIVATE
-      <algorithm> <chrono> <cstdint> <functional> <map> <memory> <mutex> <optional> <set> <span>
-      <string> <string_view> <thread> <unordered_map> <utility> <variant> <vector>
-      <fmt/format.h> <tl/expected.hpp>)
+endfunction()
+
+# fettle_batches(out source...): what unity_batches.awk says, as a list of "batch<TAB>file".
+function(fettle_batches out)
+  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/*.h)
+  foreach(room common exporter rules receivers tests)
+    file(GLOB_RECURSE more CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.h)
+    list(APPEND headers ${more})
+  endforeach()
+  list(LENGTH headers count)
+  execute_process(
+    COMMAND ${FETTLE_AWK} -f ${CMAKE_SOURCE_DIR}/cmake/unity_batches.awk -v headers=${count}
+      -v root=${CMAKE_SOURCE_DIR}/ ${headers} ${ARGN}
+    OUTPUT_VARIABLE lines OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  string(REPLACE "\n" ";" lines "${lines}")
+  set(${out} ${lines} PARENT_SCOPE)
+endfunction()
+
+# fettle_unity(target): with FETTLE_UNITY, files that can be compiled together are, because most of a
+# file's time goes into the headers that its neighbours include too. dev compiles each file by itself and
+# so finds the includes that are missing. To be called where the target is made.
+find_program(FETTLE_AWK awk)
+function(fettle_unity target)
+  if(NOT FETTLE_UNITY OR NOT FETTLE_AWK)
+    return()
   endif()
+  get_target_property(sources ${target} SOURCES)
+  list(SORT sources)
+  fettle_batches(lines ${sources})
+  foreach(line ${lines})
+    string(REGEX MATCH "^([0-9]+)\t(.*)$" line "${line}")
+    set_source_files_properties(${CMAKE_MATCH_2} PROPERTIES UNITY_GROUP batch_${CMAKE_MATCH_1})
+  endforeach()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
 endfunction()
 
 # fettle_module(name): every .cc under name/ becomes the static library fettle_<name>.
@@ -42,4 +75,5 @@ function(fettle_module name)
   endif()
   add_library(fettle_${name} STATIC ${sources})
   fettle_settings(fettle_${name})
+  fettle_unity(fettle_${name})
 endfunction()

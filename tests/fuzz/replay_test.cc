@@ -1,6 +1,8 @@
 // Every fuzz target is an ordinary test too: its corpus is replayed, and each seed is bent in a
 // few hundred ways that a fixed random number generator chooses. A crash or a sanitizer's report is
-// the failure. With libFuzzer (preset fuzz) this file is not linked.
+// the failure. With libFuzzer (preset fuzz) this file is not compiled.
+#include "tests/fuzz/replay.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,13 +15,13 @@
 #include <string>
 #include <vector>
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-
+namespace fettle {
 namespace {
 
-std::vector<std::string> Corpus() {
+std::vector<std::string> Corpus(const FuzzSubject& subject) {
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(FETTLE_FUZZ_CORPUS)) {
+  const std::filesystem::path corpus = std::filesystem::path(FETTLE_FUZZ_CORPUS) / subject.name;
+  for (const auto& entry : std::filesystem::directory_iterator(corpus)) {
     paths.push_back(entry.path());
   }
   std::sort(paths.begin(), paths.end());
@@ -31,23 +33,25 @@ std::vector<std::string> Corpus() {
   return seeds;
 }
 
-void Feed(const std::string& input) {
+void Feed(const FuzzSubject& subject, const std::string& input) {
   // A copy of exactly this size, so that the address sanitizer sees one byte too many.
   const std::vector<std::uint8_t> bytes(input.begin(), input.end());
-  LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
+  subject.feed(bytes.data(), bytes.size());
 }
 
-TEST(FuzzTest, ReplaysItsCorpus) {
-  const std::vector<std::string> seeds = Corpus();
-  ASSERT_FALSE(seeds.empty()) << FETTLE_FUZZ_CORPUS;
-  Feed("");
-  for (const std::string& seed : seeds) Feed(seed);
+class FuzzTest : public testing::TestWithParam<FuzzSubject> {};
+
+TEST_P(FuzzTest, ReplaysItsCorpus) {
+  const std::vector<std::string> seeds = Corpus(GetParam());
+  ASSERT_FALSE(seeds.empty());
+  Feed(GetParam(), "");
+  for (const std::string& seed : seeds) Feed(GetParam(), seed);
 }
 
-TEST(FuzzTest, BendsItsCorpus) {
+TEST_P(FuzzTest, BendsItsCorpus) {
   constexpr int kBendsPerSeed = 300;
   std::mt19937_64 random(20261120);
-  for (const std::string& seed : Corpus()) {
+  for (const std::string& seed : Corpus(GetParam())) {
     for (int bend = 0; bend < kBendsPerSeed; ++bend) {
       std::string input = seed;
       for (std::uint64_t edits = 1 + random() % 4; edits > 0 && !input.empty(); --edits) {
@@ -59,9 +63,13 @@ TEST(FuzzTest, BendsItsCorpus) {
           default: input.resize(at); break;
         }
       }
-      Feed(input);
+      Feed(GetParam(), input);
     }
   }
 }
 
+INSTANTIATE_TEST_SUITE_P(Subjects, FuzzTest, testing::ValuesIn(FuzzSubjects()),
+                         [](const auto& of) { return std::string(of.param.name); });
+
 }  // namespace
+}  // namespace fettle

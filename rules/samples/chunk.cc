@@ -195,8 +195,8 @@ Chunk* Chunk::New(std::int64_t first_time, std::uint32_t capacity) {
   return new (memory) Chunk(first_time, capacity);
 }
 
-ChunkPtr Chunk::Copy(std::uint32_t used) const {
-  Chunk* copy = New(first_time_, used);
+ChunkPtr Chunk::Copy(std::uint32_t used, std::uint32_t capacity) const {
+  Chunk* copy = New(first_time_, capacity);
   std::memcpy(copy->bytes(), bytes(), used);
   return ChunkPtr(copy);
 }
@@ -282,6 +282,68 @@ std::size_t Chunk::Read(std::uint32_t samples, std::int64_t from_exclusive, std:
     write();
   }
   return written;
+}
+
+namespace {
+
+// How many bytes follow a control byte, or nullopt if there is no such code.
+std::optional<std::size_t> BytesAfter(unsigned control) {
+  const unsigned time = control >> 4;
+  const unsigned value = control & 15;
+  if (time > 5) return std::nullopt;
+  std::size_t bytes = time == 5 ? 8 : time;
+  if (value >= 12) {
+    bytes += value - 8;
+  } else if (value >= 5) {
+    bytes += value - 3;
+  } else {
+    bytes += value;
+  }
+  return bytes;
+}
+
+// The next sample, as Read would take it; false if no appender could have written it.
+bool Advance(unsigned control, const std::uint8_t* at, ChunkWriter& writer) {
+  std::int64_t change = 0;
+  if (control >= 16) change = DecodeTimeChange(control >> 4, at);
+  std::int64_t time = 0;
+  if (__builtin_add_overflow(writer.last_delta, change, &writer.last_delta) ||
+      __builtin_add_overflow(writer.last_time, writer.last_delta, &time)) {
+    return false;
+  }
+  const unsigned code = control & 15;
+  const bool adds = code >= 1 && code <= 4;
+  if (adds && !Whole(writer.last_value)) return false;
+  if (writer.samples == 0 ? time != writer.last_time : time <= writer.last_time) return false;
+  writer.last_time = time;
+  writer.last_value = DecodeValue(code, writer.last_value, at);
+  ++writer.samples;
+  return true;
+}
+
+}  // namespace
+
+std::optional<RestoredChunk> RestoreChunk(std::int64_t first_time, std::uint32_t samples,
+                                          std::span<const std::uint8_t> encoded) {
+  if (samples == 0 || samples > Chunk::kSamplesMax ||
+      encoded.size() > Chunk::kSamplesMax * Chunk::kSampleBytesMax) {
+    return std::nullopt;
+  }
+  ChunkWriter writer{.last_time = first_time};
+  std::size_t at = 0;
+  while (writer.samples < samples) {
+    if (at == encoded.size()) return std::nullopt;
+    const unsigned control = encoded[at++];
+    const std::optional<std::size_t> more = BytesAfter(control);
+    if (!more || *more > encoded.size() - at) return std::nullopt;
+    if (!Advance(control, encoded.data() + at, writer)) return std::nullopt;
+    at += *more;
+  }
+  if (at != encoded.size()) return std::nullopt;
+  writer.bytes = static_cast<std::uint32_t>(at);
+  Chunk* chunk = Chunk::New(first_time, writer.bytes);
+  std::memcpy(chunk->bytes(), encoded.data(), encoded.size());
+  return RestoredChunk{ChunkPtr(chunk), writer};
 }
 
 }  // namespace fettle::rules

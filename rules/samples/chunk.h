@@ -14,6 +14,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <utility>
 
 namespace fettle::rules {
@@ -37,8 +39,9 @@ class Chunk {
   Chunk(const Chunk&) = delete;
   Chunk& operator=(const Chunk&) = delete;
 
-  // The same samples in exactly `used` bytes.
-  class ChunkPtr Copy(std::uint32_t used) const;
+  // The same samples, `used` bytes of them, in a chunk of this capacity.
+  class ChunkPtr Copy(std::uint32_t used, std::uint32_t capacity) const;
+  std::span<const std::uint8_t> Bytes(std::uint32_t used) const { return {bytes(), used}; }
 
   std::int64_t first_time() const { return first_time_; }
   std::uint32_t capacity() const { return capacity_; }
@@ -53,6 +56,8 @@ class Chunk {
 
  private:
   friend class ChunkPtr;
+  friend std::optional<struct RestoredChunk> RestoreChunk(std::int64_t, std::uint32_t,
+                                                          std::span<const std::uint8_t>);
   Chunk(std::int64_t first_time, std::uint32_t capacity)
       : first_time_(first_time), capacity_(capacity) {}
   ~Chunk() = default;
@@ -77,6 +82,7 @@ class ChunkPtr {
   }
   ~ChunkPtr() { Drop(); }
 
+  explicit operator bool() const { return chunk_ != nullptr; }
   Chunk* operator->() const { return chunk_; }
   Chunk& operator*() const { return *chunk_; }
 
@@ -87,5 +93,14 @@ class ChunkPtr {
   void Drop();
   Chunk* chunk_ = nullptr;
 };
+
+// A chunk from bytes that were once one's, and what its appender must remember.
+struct RestoredChunk {
+  ChunkPtr chunk;
+  ChunkWriter writer;
+};
+// nullopt unless they are exactly so many samples, in order of time. Any bytes may be given.
+std::optional<RestoredChunk> RestoreChunk(std::int64_t first_time, std::uint32_t samples,
+                                          std::span<const std::uint8_t> encoded);
 
 }  // namespace fettle::rules

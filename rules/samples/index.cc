@@ -7,10 +7,10 @@ namespace fettle::rules {
 namespace {
 
 // Both ascending. When one is much shorter, looks its members up in the other.
-Postings Intersect(const Postings& a, const Postings& b) {
-  const Postings& small = a.size() <= b.size() ? a : b;
-  const Postings& large = a.size() <= b.size() ? b : a;
-  Postings both;
+std::vector<SeriesId> Intersect(std::span<const SeriesId> a, std::span<const SeriesId> b) {
+  const std::span<const SeriesId> small = a.size() <= b.size() ? a : b;
+  const std::span<const SeriesId> large = a.size() <= b.size() ? b : a;
+  std::vector<SeriesId> both;
   both.reserve(small.size());
   if (small.size() * 16 < large.size()) {
     auto from = large.begin();
@@ -25,47 +25,94 @@ Postings Intersect(const Postings& a, const Postings& b) {
   return both;
 }
 
-}  // namespace
-
-void LabelIndex::Add(SeriesId series, const Labels& labels) {
-  all_.push_back(series);
-  for (const auto& [name, value] : labels) names_[name][value].push_back(series);
+// What every match of the expression begins with: its characters up to the first that means
+// something else.
+std::string PrefixOf(const Matcher& matcher) {
+  const std::string& pattern = matcher.value();
+  if (matcher.type() != Matcher::Type::kRegexp || pattern.find('|') != std::string::npos) return "";
+  const std::size_t end = std::min(pattern.find_first_of("\\.+*?()|[]{}^$"), pattern.size());
+  const bool last_is_counted = end < pattern.size() && end > 0 &&
+                               std::string_view("*?{").find(pattern[end]) != std::string::npos;
+  if (!last_is_counted) return pattern.substr(0, end);
+  // "abc*": the c, all of it if it has several bytes, may be missing.
+  std::size_t at = end - 1;
+  while (at > 0 && (static_cast<unsigned char>(pattern[at]) & 0xc0) == 0x80) --at;
+  return pattern.substr(0, at);
 }
 
-void LabelIndex::Remove(const std::function<bool(SeriesId)>& gone) {
-  std::erase_if(all_, gone);
-  for (auto name = names_.begin(); name != names_.end();) {
-    auto& values = name->second;
-    for (auto value = values.begin(); value != values.end();) {
-      std::erase_if(value->second, gone);
-      value = value->second.empty() ? values.erase(value) : std::next(value);
-    }
-    name = values.empty() ? names_.erase(name) : std::next(name);
+bool IsSet(const Matcher& matcher) {
+  return matcher.type() == Matcher::Type::kRegexp && !matcher.literals().empty();
+}
+
+}  // namespace
+
+void LabelIndex::Add(SeriesId series, std::span<const SymbolPair> labels) {
+  all_.Add(series);
+  for (const SymbolPair& label : labels) {
+    const auto values = names_.try_emplace(label.name, ByText{&symbols_}).first;
+    values->second.try_emplace(label.value).first->second.Add(series);
+  }
+}
+
+void LabelIndex::Remove(const std::function<bool(SeriesId)>& gone,
+                        std::span<const SymbolPair> labels) {
+  all_.RemoveIf(gone);
+  std::vector<SymbolPair> once(labels.begin(), labels.end());
+  std::sort(once.begin(), once.end());
+  once.erase(std::unique(once.begin(), once.end()), once.end());
+  for (const SymbolPair& label : once) {
+    const auto name = names_.find(label.name);
+    if (name == names_.end()) continue;
+    const auto value = name->second.find(label.value);
+    if (value == name->second.end()) continue;
+    value->second.RemoveIf(gone);
+    if (value->second.empty()) name->second.erase(value);
+    if (name->second.empty()) names_.erase(name);
+  }
+}
+
+void LabelIndex::Renumber(const std::function<SeriesId(SeriesId)>& map) {
+  all_.Renumber(map);
+  for (auto& [name, values] : names_) {
+    for (auto& [value, postings] : values) postings.Renumber(map);
   }
 }
 
 void LabelIndex::Clear() {
   names_.clear();
-  all_.clear();
+  all_ = {};
 }
 
-const Postings* LabelIndex::FindEqual(const Matcher& matcher) const {
-  static const Postings kNone;
-  const auto name = names_.find(matcher.name());
-  if (name == names_.end()) return &kNone;
-  const auto value = name->second.find(matcher.value());
-  return value == name->second.end() ? &kNone : &value->second;
+const LabelIndex::ValuesOf* LabelIndex::Find(std::string_view name) const {
+  const auto found = names_.find(symbols_.Find(name));
+  return found == names_.end() ? nullptr : &found->second;
 }
 
-Postings LabelIndex::FindAny(const Matcher& matcher) const {
-  Postings found;
-  const auto name = names_.find(matcher.name());
-  if (name == names_.end()) return found;
+std::span<const SeriesId> LabelIndex::FindEqual(const std::string& name,
+                                                const std::string& value) const {
+  const ValuesOf* values = Find(name);
+  const SymbolId symbol = values == nullptr ? SymbolTable::kNone : symbols_.Find(value);
+  if (symbol == SymbolTable::kNone) return {};
+  const auto found = values->find(symbol);
+  return found == values->end() ? std::span<const SeriesId>() : found->second.view();
+}
+
+std::vector<SeriesId> LabelIndex::FindAny(const Matcher& matcher) const {
+  std::vector<SeriesId> found;
   std::size_t lists = 0;
-  for (const auto& [value, postings] : name->second) {
-    if (!matcher.Matches(value)) continue;
+  const auto add = [&](std::span<const SeriesId> postings) {
     found.insert(found.end(), postings.begin(), postings.end());
-    ++lists;
+    lists += postings.empty() ? 0 : 1;
+  };
+  if (IsSet(matcher)) {
+    for (const std::string& literal : matcher.literals()) add(FindEqual(matcher.name(), literal));
+  } else if (const ValuesOf* values = Find(matcher.name())) {
+    const std::string prefix = PrefixOf(matcher);
+    for (auto at = values->lower_bound(std::string_view(prefix)); at != values->end(); ++at) {
+      const std::string_view value = symbols_.text(at->first);
+      if (!value.starts_with(prefix)) break;
+      if (matcher.Matches(value)) add(at->second.view());
+    }
   }
   if (lists > 1) std::sort(found.begin(), found.end());
   return found;
@@ -73,46 +120,68 @@ Postings LabelIndex::FindAny(const Matcher& matcher) const {
 
 LabelIndex::Candidates LabelIndex::Find(const Matchers& matchers) const {
   Candidates out;
-  std::vector<const Postings*> exact;
+  std::vector<std::span<const SeriesId>> exact;
   const Matcher* wide = nullptr;
   for (const Matcher& matcher : matchers) {
     if (matcher.type() == Matcher::Type::kEqual && !matcher.value().empty()) {
-      exact.push_back(FindEqual(matcher));
+      exact.push_back(FindEqual(matcher.name(), matcher.value()));
     } else {
       out.unasked.push_back(&matcher);
-      if (wide == nullptr && !matcher.Matches("")) wide = &matcher;
+      // One that looks its values up is best; one that asks them is better than none.
+      const bool usable = !matcher.Matches("");
+      if (usable && (wide == nullptr || (!IsSet(*wide) && IsSet(matcher)))) {
+        wide = &matcher;
+      }
     }
   }
   if (!exact.empty()) {
     std::sort(exact.begin(), exact.end(),
-              [](const Postings* a, const Postings* b) { return a->size() < b->size(); });
-    out.series = *exact.front();
+              [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    out.series.assign(exact.front().begin(), exact.front().end());
     for (std::size_t i = 1; i < exact.size() && !out.series.empty(); ++i) {
-      out.series = Intersect(out.series, *exact[i]);
+      out.series = Intersect(out.series, exact[i]);
     }
   } else if (wide != nullptr) {
     out.series = FindAny(*wide);
     std::erase(out.unasked, wide);
   } else {
-    out.series = all_;
+    out.series.assign(all_.view().begin(), all_.view().end());
   }
   return out;
 }
 
-std::vector<std::string> LabelIndex::Names() const {
-  std::vector<std::string> out;
+std::vector<std::string_view> LabelIndex::Names() const {
+  std::vector<std::string_view> out;
   out.reserve(names_.size());
-  for (const auto& [name, values] : names_) out.push_back(name);
+  for (const auto& [name, values] : names_) out.push_back(symbols_.text(name));
   std::sort(out.begin(), out.end());
   return out;
 }
 
-std::vector<std::string> LabelIndex::Values(std::string_view name) const {
-  std::vector<std::string> out;
-  const auto found = names_.find(name);
-  if (found == names_.end()) return out;
-  out.reserve(found->second.size());
-  for (const auto& [value, postings] : found->second) out.push_back(value);
+std::vector<std::string_view> LabelIndex::Values(std::string_view name) const {
+  std::vector<std::string_view> out;
+  for (const auto& [value, series] : Counts(name)) out.push_back(value);
+  return out;
+}
+
+std::vector<LabelIndex::Breadth> LabelIndex::Breadths() const {
+  std::vector<Breadth> out;
+  for (const auto& [name, values] : names_) {
+    Breadth breadth{symbols_.text(name), values.size(), 0};
+    for (const auto& [value, postings] : values) breadth.series += postings.size();
+    out.push_back(breadth);
+  }
+  return out;
+}
+
+std::vector<std::pair<std::string_view, std::size_t>> LabelIndex::Counts(
+    std::string_view name) const {
+  std::vector<std::pair<std::string_view, std::size_t>> out;
+  const ValuesOf* values = Find(name);
+  if (values == nullptr) return out;
+  for (const auto& [value, postings] : *values) {
+    out.emplace_back(symbols_.text(value), postings.size());
+  }
   return out;
 }
 

@@ -28,9 +28,6 @@
 
 namespace fettle::rules {
 
-// Labels shared by the store, selections and results: nobody copies them, nobody outlives them.
-using LabelsPtr = std::shared_ptr<const Labels>;
-
 class Selection;  // rules/samples/selection.h
 
 struct SampleStoreOptions {

@@ -4,13 +4,18 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "common/histogram.h"
+#include "common/labels.h"
 
 namespace fettle::rules {
+
+// Labels shared by the store, selections and results: nobody copies them, nobody outlives them.
+using LabelsPtr = std::shared_ptr<const Labels>;
 
 struct LabelView {
   std::string_view name;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -131,7 +132,7 @@ TEST(ChunkTest, RefusesWhenFullAndLosesNothing) {
 
 TEST(ChunkTest, ACopyInFewerBytesReadsTheSame) {
   Written written = Write({{10, 1.5}, {20, 2.25}, {30, -3}});
-  written.chunk = written.chunk->Copy(written.writer.bytes);
+  written.chunk = written.chunk->Copy(written.writer.bytes, written.writer.bytes);
   EXPECT_EQ(written.chunk->capacity(), written.writer.bytes);
   ExpectReadsBack(written);
 }
@@ -172,6 +173,47 @@ TEST_P(ChunkStoryTest, ReadsBackWhateverWasWritten) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, ChunkStoryTest, testing::Range<std::uint64_t>(1, 9));
+
+TEST(ChunkTest, IsRestoredFromItsBytesAndGoesOn) {
+  std::mt19937_64 random(5);
+  std::vector<std::pair<std::int64_t, double>> samples;
+  for (int i = 0; i < 200; ++i) {
+    const double noise = std::bit_cast<double>(random());
+    samples.emplace_back(i * 15'000 + static_cast<std::int64_t>(random() % 3), i % 3 ? i : noise);
+  }
+  const Written written = Write(samples);
+  const ChunkWriter& writer = written.writer;
+  const std::span<const std::uint8_t> bytes = written.chunk->Bytes(writer.bytes);
+  const auto restored = RestoreChunk(written.chunk->first_time(), writer.samples, bytes);
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->writer.last_time, writer.last_time);
+  EXPECT_EQ(restored->writer.last_delta, writer.last_delta);
+  EXPECT_EQ(restored->writer.bytes, writer.bytes);
+  Written again = written;
+  again.chunk = restored->chunk;
+  ExpectReadsBack(again);
+  EXPECT_FALSE(RestoreChunk(0, writer.samples + 1, bytes));
+  EXPECT_FALSE(RestoreChunk(0, writer.samples - 1, bytes));
+  EXPECT_FALSE(RestoreChunk(0, writer.samples, bytes.first(bytes.size() - 1)));
+  EXPECT_FALSE(RestoreChunk(0, 0, {}));
+}
+
+// Whatever bytes are given: refused, or read within them.
+TEST(ChunkTest, RestoresNothingFromNoise) {
+  std::mt19937_64 random(6);
+  for (int round = 0; round < 20'000; ++round) {
+    std::vector<std::uint8_t> bytes(random() % 40);
+    for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
+    const auto count = static_cast<std::uint32_t>(random() % 12);
+    if (const auto restored = RestoreChunk(static_cast<std::int64_t>(random()), count, bytes)) {
+      std::vector<std::int64_t> times(count);
+      std::vector<double> values(count);
+      restored->chunk->Read(count, std::numeric_limits<std::int64_t>::min(),
+                            std::numeric_limits<std::int64_t>::max(), times.data(), values.data());
+      EXPECT_TRUE(std::is_sorted(times.begin(), times.end()));
+    }
+  }
+}
 
 }  // namespace
 }  // namespace fettle::rules

@@ -12,6 +12,9 @@ namespace fettle {
 int RunServe(const ServeOptions& options, const std::string& log_level,
              const std::string& log_format);
 
+// The drop-in for the Alertmanager binary, with its own flags (fettle_alertmanager.h).
+int RunAlertmanager(const std::vector<std::string>& arguments);
+
 // 0, or 1 with every complaint as file:line:column on stderr. Knows a fettle, an Alertmanager and a
 // rule file by their top-level keys.
 int RunCheckConfig(const std::vector<std::string>& files);

@@ -27,6 +27,7 @@
 #include "fettle_config.h"
 #include "receivers/actions/all.h"
 #include "receivers/alerts.h"
+#include "receivers/api/api.h"
 #include "receivers/backups/backups.h"
 #include "receivers/engine_ears.h"
 #include "receivers/incidents_api.h"
@@ -124,6 +125,7 @@ struct Fettle::Parts {
   receivers::Alerts alerts;
   receivers::WebhookIntake intake;
   receivers::Telling telling;
+  receivers::Api api;
   receivers::backups::Backups backups;
   receivers::Targets targets;
   receivers::Mender mender;

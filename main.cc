@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
+#include <string_view>
 
 #include "command.h"
 #include "common/duration.h"
@@ -93,7 +95,18 @@ int Complain(const CLI::App& app, const CLI::ParseError& error, int argc, char**
   return 2;
 }
 
+// `fettle alertmanager …`, or the program under Alertmanager's own name.
+bool IsAlertmanager(int argc, char** argv) {
+  const std::string name = std::filesystem::path(argv[0]).filename().string();
+  return name == "alertmanager" || name == "prometheus-alertmanager" ||
+         (argc > 1 && std::string_view(argv[1]) == "alertmanager");
+}
+
 int Run(int argc, char** argv) {
+  if (argc > 0 && IsAlertmanager(argc, argv)) {
+    const bool by_word = argc > 1 && std::string_view(argv[1]) == "alertmanager";
+    return fettle::RunAlertmanager({argv + (by_word ? 2 : 1), argv + argc});
+  }
   CLI::App app("fettle observes a stack, judges it by Prometheus rules, tells people and mends it");
   app.set_version_flag("--version", fettle::VersionText());
   app.require_subcommand(0, 1);
@@ -106,6 +119,8 @@ int Run(int argc, char** argv) {
   AddServeFlags(app, options, log_level, log_format);
   CLI::App* serve = app.add_subcommand("serve", "run the daemon (the default)");
   AddServeFlags(*serve, options, log_level, log_format);
+
+  app.add_subcommand("alertmanager", "only the receivers, with Alertmanager's own flags");
 
   std::vector<std::string> files;
   CLI::App* check = app.add_subcommand("check", "check files and say everything that is wrong");

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <optional>
+#include <utility>
 
 #include "common/utf8.h"
 
@@ -374,6 +374,25 @@ class Printer {
 };
 
 }  // namespace
+
+Tree Tree::Text(std::string text) {
+  Tree tree;
+  tree.kind = Kind::kText;
+  tree.text = std::move(text);
+  return tree;
+}
+
+Tree Tree::Plain(std::string text) {
+  Tree tree = Text(std::move(text));
+  tree.kind = Kind::kPlain;
+  return tree;
+}
+
+Tree Tree::Bool(bool value) { return Plain(value ? "true" : "false"); }
+
+void Tree::Add(std::string key, Tree value) {
+  entries.push_back({std::move(key), std::move(value)});
+}
 
 Tree Tree::List(const std::vector<std::string>& texts) {
   Tree tree;

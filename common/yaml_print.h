@@ -4,10 +4,11 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace fettle::yaml {
+
+struct TreeEntry;
 
 // What is to be written. A value.
 struct Tree {
@@ -20,16 +21,20 @@ struct Tree {
   Kind kind = Kind::kMap;
   std::string text;
   std::vector<Tree> items;
-  std::vector<std::pair<std::string, Tree>> entries;
+  std::vector<TreeEntry> entries;
   bool flow = false;  // a list in one line: [a, b]
 
-  static Tree Text(std::string text) { return {Kind::kText, std::move(text), {}, {}}; }
-  static Tree Plain(std::string text) { return {Kind::kPlain, std::move(text), {}, {}}; }
-  static Tree Bool(bool value) { return Plain(value ? "true" : "false"); }
+  static Tree Text(std::string text);
+  static Tree Plain(std::string text);
+  static Tree Bool(bool value);
   static Tree List(const std::vector<std::string>& texts);
-  static Tree Map() { return {}; }
 
-  void Add(std::string key, Tree value) { entries.emplace_back(std::move(key), std::move(value)); }
+  void Add(std::string key, Tree value);
+};
+
+struct TreeEntry {
+  std::string key;
+  Tree value;
 };
 
 // A whole document, with its last newline.

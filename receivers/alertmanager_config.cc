@@ -9,6 +9,8 @@
 #include <sstream>
 #include <utility>
 
+#include "receivers/alertmanager_show.h"
+
 namespace fettle::receivers {
 namespace {
 
@@ -40,14 +42,14 @@ void AddMap(Mapping& m, std::string_view key, Matcher::Type type, Matchers& matc
   });
 }
 
-void AddList(Mapping& m, std::string_view key, Matchers& matchers) {
+void AddList(Mapping& m, std::string_view key, MatcherSyntax syntax, Matchers& matchers) {
   m.ForEach(key, [&](const Node& item) {
     const Result<std::string> text = yaml::Decode<std::string>(item);
     if (!text) {
       m.Complain(item.place, fmt::format("{} {}", key, text.error().message));
       return;
     }
-    Result<Matchers> parsed = ParseMatchers(*text);
+    Result<Matchers> parsed = ParseMatchers(*text, syntax);
     if (parsed) {
       matchers.insert(matchers.end(), parsed->begin(), parsed->end());
     } else {
@@ -56,11 +58,11 @@ void AddList(Mapping& m, std::string_view key, Matchers& matchers) {
   });
 }
 
-Matchers ReadMatchers(Mapping& m, const std::string& prefix) {
+Matchers ReadMatchers(Mapping& m, const std::string& prefix, MatcherSyntax syntax) {
   Matchers matchers;
   AddMap(m, prefix + "match", Matcher::Type::kEqual, matchers);
   AddMap(m, prefix + "match_re", Matcher::Type::kRegexp, matchers);
-  AddList(m, prefix + "matchers", matchers);
+  AddList(m, prefix + "matchers", syntax, matchers);
   SortMatchers(matchers);
   return matchers;
 }
@@ -94,13 +96,14 @@ std::optional<Millis> ReadInterval(Mapping& m, const std::string& key) {
   return interval;
 }
 
-RouteConfig ReadRoute(const Node& node, const std::string& what, yaml::Complaints& complaints) {
+RouteConfig ReadRoute(const Node& node, const std::string& what, MatcherSyntax syntax,
+                      yaml::Complaints& complaints) {
   RouteConfig route;
   route.place = node.place;
   Mapping m(node, what, complaints);
   route.receiver = m.Get<std::string>("receiver", "");
   ReadGroupBy(m, route);
-  route.matchers = ReadMatchers(m, "");
+  route.matchers = ReadMatchers(m, "", syntax);
   route.mute_time_intervals = m.List<std::string>("mute_time_intervals");
   route.active_time_intervals = m.List<std::string>("active_time_intervals");
   route.continues = m.Get("continue", false);
@@ -109,7 +112,7 @@ RouteConfig ReadRoute(const Node& node, const std::string& what, yaml::Complaint
   route.repeat_interval = ReadInterval(m, "repeat_interval");
   m.ForEach("routes", [&](const Node& child) {
     const std::string name = fmt::format("{}.routes[{}]", what, route.routes.size());
-    route.routes.push_back(ReadRoute(child, name, complaints));
+    route.routes.push_back(ReadRoute(child, name, syntax, complaints));
   });
   return route;
 }
@@ -145,13 +148,13 @@ void CheckNames(Mapping& top, const RouteConfig& route, const AlertmanagerConfig
   for (const RouteConfig& child : route.routes) CheckNames(top, child, config);
 }
 
-InhibitRule ReadInhibitRule(const Node& node, const std::string& what,
+InhibitRule ReadInhibitRule(const Node& node, const std::string& what, MatcherSyntax syntax,
                             yaml::Complaints& complaints) {
   InhibitRule rule;
   Mapping m(node, what, complaints);
   rule.name = m.Get<std::string>("name", "");
-  rule.source = ReadMatchers(m, "source_");
-  rule.target = ReadMatchers(m, "target_");
+  rule.source = ReadMatchers(m, "source_", syntax);
+  rule.target = ReadMatchers(m, "target_", syntax);
   m.ForEach("equal", [&](const Node& item) {
     if (item.kind != Node::Kind::kScalar || item.text.empty() || !IsUtf8(item.text)) {
       m.Complain(item.place, fmt::format("invalid label name {} in equal list", Quote(item.text)));
@@ -259,14 +262,14 @@ const ReceiverConfig* AlertmanagerConfig::FindReceiver(const std::string& name) 
 
 std::optional<AlertmanagerConfig> ReadAlertmanagerConfig(std::string_view text,
                                                          const std::string& file,
-                                                         yaml::Complaints& complaints) {
+                                                         yaml::Complaints& complaints,
+                                                         MatcherSyntax syntax) {
   const std::size_t before = complaints.size();
   yaml::LoadOptions options;
   options.expand_environment = false;
   const std::optional<Node> node = yaml::Load(text, file, complaints, options);
   if (!node) return std::nullopt;
   AlertmanagerConfig config;
-  config.original = text;
   {
     Mapping top(*node, "", complaints);
     const GlobalConfig global = ReadGlobal(top.Child("global"), DirectoryOf(file), complaints);
@@ -277,7 +280,7 @@ std::optional<AlertmanagerConfig> ReadAlertmanagerConfig(std::string_view text,
     config.receivers = ReadReceivers(top, global);
     top.ForEach("inhibit_rules", [&](const Node& item) {
       const std::string what = fmt::format("inhibit_rules[{}]", config.inhibit_rules.size());
-      config.inhibit_rules.push_back(ReadInhibitRule(item, what, complaints));
+      config.inhibit_rules.push_back(ReadInhibitRule(item, what, syntax, complaints));
     });
     ReadTimeIntervals(top, "mute_time_intervals", "mute time interval", config.time_intervals);
     ReadTimeIntervals(top, "time_intervals", "time interval", config.time_intervals);
@@ -290,24 +293,26 @@ std::optional<AlertmanagerConfig> ReadAlertmanagerConfig(std::string_view text,
     if (route == nullptr || route->kind == Node::Kind::kNull) {
       top.Complain(node->place, "no route provided in config");
     } else {
-      config.route = ReadRoute(*route, "route", complaints);
+      config.route = ReadRoute(*route, "route", syntax, complaints);
       CheckRoot(top, config.route);
       CheckNames(top, config.route, config);
     }
   }
   if (complaints.size() > before) return std::nullopt;
+  config.original = ShowAlertmanagerConfig(*node);
   return config;
 }
 
 std::optional<AlertmanagerConfig> ReadAlertmanagerFile(const std::string& path,
-                                                       yaml::Complaints& complaints) {
+                                                       yaml::Complaints& complaints,
+                                                       MatcherSyntax syntax) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   if (!in || !(text << in.rdbuf())) {
     complaints.Add({path, 0, 0}, "cannot be read");
     return std::nullopt;
   }
-  return ReadAlertmanagerConfig(text.str(), path, complaints);
+  return ReadAlertmanagerConfig(text.str(), path, complaints, syntax);
 }
 
 }  // namespace fettle::receivers

@@ -81,6 +81,7 @@ struct SlackReceiver {
 
 struct ReceiverConfig {
   std::string name;
+  Labels labels;  // its own and "name": API v2 filters by them
   std::vector<WebhookReceiver> webhooks;
   std::vector<SlackReceiver> slacks;
 };
@@ -92,7 +93,7 @@ struct AlertmanagerConfig {
   std::vector<ReceiverConfig> receivers;
   std::vector<InhibitRule> inhibit_rules;
   TimeIntervals time_intervals;
-  std::string original;  // the text
+  std::string original;  // the text, as it may be shown
 
   const ReceiverConfig* FindReceiver(const std::string& name) const;
 };
@@ -100,9 +101,11 @@ struct AlertmanagerConfig {
 // nullopt if there are complaints.
 std::optional<AlertmanagerConfig> ReadAlertmanagerConfig(std::string_view text,
                                                          const std::string& file,
-                                                         yaml::Complaints& complaints);
+                                                         yaml::Complaints& complaints,
+                                                         MatcherSyntax = MatcherSyntax::kFallback);
 std::optional<AlertmanagerConfig> ReadAlertmanagerFile(const std::string& path,
-                                                       yaml::Complaints& complaints);
+                                                       yaml::Complaints& complaints,
+                                                       MatcherSyntax = MatcherSyntax::kFallback);
 
 // The `receivers` list, after `global`: alertmanager_receivers.cc.
 struct GlobalConfig {

@@ -213,12 +213,25 @@ SlackReceiver ReadSlack(const Node& node, const std::string& what, const GlobalC
   return slack;
 }
 
+// A receiver can be asked for by labels; its name is one of them.
+void ReadReceiverLabels(Mapping& m, ReceiverConfig& receiver) {
+  for (const auto& [name, value] : m.StringMap("labels")) {
+    if (name == "name") {
+      m.Complain(m.place(), "receiver label \"name\" is set from the receiver's name");
+    } else {
+      receiver.labels.Set(name, value);
+    }
+  }
+  receiver.labels.Set("name", receiver.name);
+}
+
 ReceiverConfig ReadReceiver(const Node& node, const std::string& what, const GlobalConfig& global,
                             yaml::Complaints& complaints) {
   ReceiverConfig receiver;
   Mapping m(node, what, complaints);
   receiver.name = m.Get<std::string>("name", "");
   if (receiver.name.empty()) m.Complain(node.place, "missing name in receiver");
+  ReadReceiverLabels(m, receiver);
   m.ForEach("webhook_configs", [&](const Node& item) {
     if (!Given(&item)) return m.Complain(item.place, "missing webhook config");
     const std::string name = fmt::format("{}.webhook_configs[{}]", what, receiver.webhooks.size());

@@ -2,9 +2,10 @@
 //
 // The way of a posting: checked and given its defaults on the caller's thread; appended to the
 // store; folded into the live set on the brain; then all its changes handed to each consumer, in
-// the order they subscribed. A restart restores the live set from the store. Merging is Alertmanager's
-// (posting.h). The end of a firing alert that nobody repeats is stored when it comes, so that a
-// restart knows whose senders still have their time to repeat. Post() and Look() are safe from any thread; everything else belongs to the brain.
+// the order they subscribed. A restart restores the live set from the store. Merging is
+// Alertmanager's (posting.h). The end of a firing alert that nobody repeats is stored when it
+// comes, so that a restart knows whose senders still have their time to repeat. Post() and Look()
+// are safe from any thread; everything else belongs to the brain.
 #pragma once
 
 #include <array>
@@ -70,6 +71,9 @@ class Alerts final : public AlertSink {
   std::shared_ptr<const AlertsSnapshot> Snapshot();
   // The same, asked from any other thread.
   Result<std::shared_ptr<const AlertsSnapshot>> Look(Millis timeout);
+  // How many fire. On the brain.
+  std::size_t Firing() const { return ends_.size(); }
+  std::uint64_t version() const { return version_; }
   // One alert, or nullptr.
   std::shared_ptr<const LiveAlert> Find(std::uint64_t fingerprint) const;
 

@@ -8,19 +8,6 @@
 namespace fettle::receivers {
 namespace {
 
-// Go's model.LabelSet.Before.
-bool Before(const Labels& a, const Labels& b) {
-  if (a.size() != b.size()) return a.size() < b.size();
-  auto x = a.begin();
-  auto y = b.begin();
-  for (; x != a.end() && y != b.end(); ++x, ++y) {
-    // The set that lacks the smaller name comes first.
-    if (x->first != y->first) return x->first > y->first;
-    if (x->second != y->second) return x->second < y->second;
-  }
-  return false;
-}
-
 bool AlertBefore(const NotifiedAlert& a, const NotifiedAlert& b) {
   for (const std::string_view name : {"job", "instance"}) {
     const bool a_has = a.labels().Has(name);
@@ -31,7 +18,7 @@ bool AlertBefore(const NotifiedAlert& a, const NotifiedAlert& b) {
     const std::string_view b_value = b.labels().Get(name);
     if (a_value != b_value) return a_value < b_value;
   }
-  return Before(a.labels(), b.labels());
+  return LabelsBefore(a.labels(), b.labels());
 }
 
 template <typename Get>
@@ -46,6 +33,18 @@ Labels Common(const std::vector<NotifiedAlert>& alerts, const Get& get) {
 }
 
 }  // namespace
+
+bool LabelsBefore(const Labels& a, const Labels& b) {
+  if (a.size() != b.size()) return a.size() < b.size();
+  auto x = a.begin();
+  auto y = b.begin();
+  for (; x != a.end() && y != b.end(); ++x, ++y) {
+    // The set that lacks the smaller name comes first.
+    if (x->first != y->first) return x->first > y->first;
+    if (x->second != y->second) return x->second < y->second;
+  }
+  return false;
+}
 
 bool Notification::firing() const {
   return std::any_of(alerts.begin(), alerts.end(),

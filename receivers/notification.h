@@ -40,6 +40,8 @@ struct Notification {
   Labels CommonAnnotations() const;
 };
 
+// Go's model.LabelSet.Before: fewer labels first, then by names and values.
+bool LabelsBefore(const Labels& a, const Labels& b);
 // By job, then instance (a missing one last), then fewer labels first, then names and values.
 void SortAlerts(std::vector<NotifiedAlert>& alerts);
 

@@ -39,9 +39,9 @@ std::size_t Bytes(const Labels& labels) {
   return bytes;
 }
 
-std::optional<std::string> WrongSet(const Labels& labels, std::string_view what) {
+std::optional<std::string> WrongSet(const Labels& labels, std::string_view what, bool classic) {
   for (const auto& [name, value] : labels) {
-    if (name.empty() || !IsUtf8(name)) {
+    if (name.empty() || !IsUtf8(name) || (classic && !IsLabelName(name))) {
       return fmt::format("invalid {} set: invalid name {}", what, Quote(name));
     }
     if (!IsUtf8(value)) return fmt::format("invalid {} set: invalid value {}", what, Quote(value));
@@ -49,13 +49,13 @@ std::optional<std::string> WrongSet(const Labels& labels, std::string_view what)
   return std::nullopt;
 }
 
-std::optional<std::string> Wrong(const Alert& alert) {
+std::optional<std::string> Wrong(const Alert& alert, bool classic) {
   if (alert.labels.empty()) return "at least one label pair required";
   if (alert.ends_at != Time{} && alert.ends_at < alert.starts_at) {
     return "start time must be before end time";
   }
-  if (auto wrong = WrongSet(alert.labels, "label")) return wrong;
-  if (auto wrong = WrongSet(alert.annotations, "annotation")) return wrong;
+  if (auto wrong = WrongSet(alert.labels, "label", classic)) return wrong;
+  if (auto wrong = WrongSet(alert.annotations, "annotation", classic)) return wrong;
   if (!IsUtf8(alert.generator_url)) return "invalid generator URL: not UTF-8";
   if (const std::size_t bytes = AlertBytes(alert); bytes > kAlertBytesMax) {
     return fmt::format("the alert has {} bytes of labels and annotations, more than {}", bytes,
@@ -121,7 +121,7 @@ Checked CheckAlerts(AlertBatch batch, const PostingDefaults& defaults, Time now)
     if (alert.starts_at == Time{}) {
       alert.starts_at = alert.ends_at == Time{} ? now : alert.ends_at;
     }
-    if (auto wrong = Wrong(alert)) {
+    if (auto wrong = Wrong(alert, defaults.classic_names)) {
       checked.complaints.push_back(*std::move(wrong));
       continue;
     }

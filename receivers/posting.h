@@ -30,6 +30,7 @@ std::size_t AlertBytes(const Alert& alert);
 struct PostingDefaults {
   Millis resolve_timeout{300'000};        // an alert without an end that nobody repeats
   Millis webhook_max_age{5 * 3'600'000};  // the same, of the webhook: Alertmanager repeats rarely
+  bool classic_names = false;             // label names must be classic ones
 };
 
 // What is right with a batch, and one sentence for each alert that is not (Alertmanager's words).

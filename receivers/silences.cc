@@ -70,7 +70,7 @@ Status Silences::Check(const Silence& silence, Time now) const {
   const auto matches_empty = [](const Matcher& m) { return m.Matches(std::string_view()); };
   if (std::all_of(silence.matchers.begin(), silence.matchers.end(), matches_empty)) {
     return Fail(Cause::kInvalid,
-                "invalid silence: at least one matcher must not match the empty string");
+                "invalid silence: matcher set 0: at least one matcher must not match the empty string");
   }
   if (const std::size_t bytes = Bytes(silence); bytes > options_.silence_bytes_max) {
     return Fail(Cause::kLimit, "silence exceeded maximum size: {} bytes (limit: {} bytes)", bytes,

@@ -66,9 +66,8 @@ void Telling::Use(std::shared_ptr<const Plan> plan, const Moment& now) {
   for (const auto& [name, integrations] : plan->receivers) {
     for (const Integration& integration : integrations) lanes.insert(LaneOf(integration));
   }
-  auto next = std::make_shared<InForce>(InForce{plan, std::stop_source(), nullptr,
-                                                Inhibitor(plan->config.inhibit_rules), nullptr,
-                                                nullptr});
+  auto next = std::make_shared<InForce>(InForce{
+      plan, std::stop_source(), nullptr, Inhibitor(plan->config.inhibit_rules), nullptr, nullptr});
   next->with_everything = std::make_unique<std::stop_callback<std::function<void()>>>(
       stop_.get_token(), [stop = next->stop]() mutable { stop.request_stop(); });
   next->pipeline = std::make_shared<Pipeline>(
@@ -95,11 +94,25 @@ void Telling::Use(std::shared_ptr<const Plan> plan, const Moment& now) {
                           .not_before = not_before_},
       plan->routes);
   in_force_ = std::move(next);
+  CountPlan();
   lanes_.KeepOnly(std::move(lanes));
   // First who inhibits, then who is grouped.
   const auto snapshot = deps_.alerts.Snapshot();
   for (const auto& live : snapshot->alerts) in_force_->inhibitor.Consider(*live, now);
   for (const auto& live : snapshot->alerts) in_force_->dispatcher->Consider(*live, now);
+}
+
+void Telling::CountPlan() {
+  const Plan& plan = *in_force_->plan;
+  std::size_t integrations = 0;
+  for (const auto& [name, all] : plan.receivers) integrations += all.size();
+  const auto count = [this](const char* name, const char* help, std::size_t n) {
+    deps_.metrics.Gauge(name, help).Set(static_cast<double>(n));
+  };
+  count("alertmanager_receivers", "Number of configured receivers.", plan.receivers.size());
+  count("alertmanager_integrations", "Number of configured integrations.", integrations);
+  count("alertmanager_inhibition_rules", "Number of configured inhibition rules.",
+        in_force_->inhibitor.rules());
 }
 
 void Telling::Consider(const LiveAlert& alert, const Moment& now) {
@@ -121,6 +134,21 @@ std::optional<std::string> Telling::Why(const Labels& labels, const Moment& now)
   const auto silences = silences_.Quieting(labels.Fingerprint(), labels, now.wall);
   if (!silences.empty()) return "silenced by " + silences.front();
   return std::nullopt;
+}
+
+QuietState Telling::QuietOf(std::uint64_t fingerprint, const Labels& labels, Time now) {
+  QuietState quiet;
+  quiet.silenced_by = silences_.Quieting(fingerprint, labels, now);
+  if (in_force_) quiet.inhibited_by = in_force_->inhibitor.QuietBecauseOf(labels, now);
+  return quiet;
+}
+
+std::vector<std::string> Telling::MutedBy(const Route& route, Time now) const {
+  if (!in_force_) return {};
+  const Calendar& calendar = in_force_->plan->calendar;
+  const auto& active = route.active_time_intervals;
+  if (!active.empty() && calendar.Which(active, now).empty()) return active;
+  return calendar.Which(route.mute_time_intervals, now);
 }
 
 bool Telling::InTimeInterval(const std::string& name, const Moment& now) {

@@ -42,6 +42,13 @@ struct Plan {
 // Errors are about template files.
 Result<std::shared_ptr<const Plan>> MakePlan(AlertmanagerConfig config, const PostDeps& post);
 
+// Why an alert keeps quiet, or not.
+struct QuietState {
+  std::vector<std::string> silenced_by;
+  std::optional<std::uint64_t> inhibited_by;
+  bool suppressed() const { return !silenced_by.empty() || inhibited_by.has_value(); }
+};
+
 class Telling final : public AlertConsumer, public Quiet, public Teller {
  public:
   struct Options {
@@ -85,8 +92,13 @@ class Telling final : public AlertConsumer, public Quiet, public Teller {
 
   Silences& silences() { return silences_; }
   // nullptr until a plan is in force.
-  const Plan* plan() const { return in_force_ ? in_force_->plan.get() : nullptr; }
+  std::shared_ptr<const Plan> PlanInForce() const { return in_force_ ? in_force_->plan : nullptr; }
   std::vector<Dispatcher::GroupView> Groups() const;
+  // Everything that keeps an alert quiet now, but for hours.
+  QuietState QuietOf(std::uint64_t fingerprint, const Labels& labels, Time now);
+  // The hours that keep a route's groups quiet: the mute ones it is in, or all its active ones if
+  // it is in none of them.
+  std::vector<std::string> MutedBy(const Route& route, Time now) const;
 
  private:
   // What a plan needs while it is in force.
@@ -100,6 +112,7 @@ class Telling final : public AlertConsumer, public Quiet, public Teller {
     std::unique_ptr<Dispatcher> dispatcher;
   };
   DeliveryDeps DeliveryDepsWith(std::stop_token stop);
+  void CountPlan();
 
   Deps deps_;
   const Options options_;

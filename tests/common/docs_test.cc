@@ -247,6 +247,14 @@ Names RoutesInSource(const std::string& text) {
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     out.insert(fmt::format("{} {} {}", method, path, role));
   }
+  // API v2's table, below a prefix.
+  const RE2 endpoint(R"re(\{"([A-Z]+)", "(/[^"]*)", Role::k(\w+), &Api::)re");
+  rest = text;
+  while (RE2::FindAndConsume(&rest, endpoint, &method, &path, &role)) {
+    std::transform(role.begin(), role.end(), role.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    out.insert(fmt::format("{} /api/v2{} {}", method, path, role));
+  }
   // The query API's own shorthand: GET, and POST unless `false` comes before the next one.
   const RE2 shorthand(R"re(\badd\(\s*"(/[^"]*)")re");
   rest = text;

@@ -63,12 +63,12 @@ TEST(YamlPrintTest, IndentsAsGoDoes) {
   Tree route;
   route.Add("matchers", Tree::List({"a=\"b\"", "c"}));
   route.Add("none", Tree::List({}));
-  route.Add("nothing", Tree::Map());
+  route.Add("nothing", Tree());
   Tree days = Tree::List({"saturday", "monday:friday", "1:5"});
   days.flow = true;
   route.Add("days", days);
   Tree list = Tree::List({});
-  list.items = {route, Tree::Map(), route};
+  list.items = {route, Tree(), route};
   Tree top;
   top.Add("list", list);
   top.Add("on", Tree::Bool(true));

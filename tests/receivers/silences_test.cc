@@ -142,7 +142,7 @@ TEST_F(SilencesTest, RefusesInAlertmanagersWords) {
       {Make("a=b", -2h, -1h), Cause::kInvalid, "end time can't be in the past"},
       {none, Cause::kInvalid, "invalid silence: at least one matcher required"},
       {Make("a=~\".*\"", 0ms, 1h), Cause::kInvalid,
-       "invalid silence: at least one matcher must not match the empty string"},
+       "invalid silence: matcher set 0: at least one matcher must not match the empty string"},
       {unknown, Cause::kNotFound, "silence not found"},
       {long_one, Cause::kLimit, "silence exceeded maximum size: 70004 bytes (limit: 65536 bytes)"},
   };

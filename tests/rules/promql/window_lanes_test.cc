@@ -19,9 +19,10 @@ struct World {
       values.push_back((std::generate_canonical<double, 53>(random) - 0.4) * size);
     }
     for (std::uint32_t step = 0; step < 203; ++step) {
-      const std::uint32_t anywhere = random() % 200;
+      const auto anywhere = static_cast<std::uint32_t>(random() % 200);
       begins.push_back(kind == 0 ? step : kind == 1 ? step / 3 : anywhere);
-      ends.push_back(begins.back() + (kind == 0 ? 60 : random() % 70));
+      const auto length = static_cast<std::uint32_t>(kind == 0 ? 60 : random() % 70);
+      ends.push_back(begins.back() + length);
     }
   }
   WindowSpans spans() const { return {values, begins, ends}; }

@@ -240,8 +240,9 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
   for (const exporter::Scheduled& one : collectors) gatherer.Add(*one.collector, one.schedule);
   gatherer.Add(self, {});
   if (!config.backups.empty()) gatherer.Add(backups, {});
-  samples.OnEventChange(
-      [this](std::span<const rules::LabelsPtr> changed) { rules.OnEventChange(changed); });
+  samples.OnEventChange([this](std::span<const rules::LabelsPtr> changed, Time newest) {
+    rules.OnEventChange(changed, newest);
+  });
 }
 
 void Fettle::Parts::WatchEngines() {

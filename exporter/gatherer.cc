@@ -48,6 +48,15 @@ struct Gatherer::Station {
   bool up = false;
   std::vector<MetricFamily> shown;
   std::uint64_t published = 0;  // how many changes came between turns
+  Time newest{};                // stamp of what was appended last
+
+  // One series has one value a millisecond: what comes within the same one, or after a clock that
+  // was put back a little, is stamped right after what was there.
+  Time StampFor(Time wall) const {
+    constexpr Millis kPutBackMax{1'000};
+    const bool met = wall <= newest && newest - wall < kPutBackMax;
+    return met ? newest + Millis(1) : wall;
+  }
 
   // The families as shown, and the framework's three beside them.
   std::vector<MetricFamily> WithVerdict() const {
@@ -76,6 +85,7 @@ struct Gatherer::Station {
   SampleBatch Difference(const std::vector<MetricFamily>& families, const Moment& now,
                          Origin origin, bool only_changes, const Options& options) {
     SampleBatch batch{{}, origin};
+    const Time at = StampFor(now.wall);
     std::unordered_map<std::string, std::pair<Labels, double>> next;
     next.reserve(last.size());
     for (const MetricFamily& family : families) {
@@ -86,14 +96,15 @@ struct Gatherer::Station {
         const bool same =
             before != last.end() && std::bit_cast<std::uint64_t>(before->second.second) ==
                                         std::bit_cast<std::uint64_t>(point.value);
-        if (!same || !only_changes) batch.samples.push_back({labels, point.value, now.wall});
+        if (!same || !only_changes) batch.samples.push_back({labels, point.value, at});
         next.insert_or_assign(std::move(text), std::pair(std::move(labels), point.value));
       }
     }
     for (const auto& [text, series] : last) {
-      if (!next.contains(text)) batch.samples.push_back({series.first, StaleNaN(), now.wall});
+      if (!next.contains(text)) batch.samples.push_back({series.first, StaleNaN(), at});
     }
     last = std::move(next);
+    if (!batch.samples.empty()) newest = at;
     return batch;
   }
 };

@@ -174,8 +174,9 @@ void RuleManager::IndexRules() {
   }
 }
 
-void RuleManager::OnEventChange(std::span<const LabelsPtr> changed) {
-  const Moment noted = deps_.clock.Now();
+void RuleManager::OnEventChange(std::span<const LabelsPtr> changed, Time newest) {
+  Moment noted = deps_.clock.Now();
+  if (newest - noted.wall < kAheadMax) noted.wall = std::max(noted.wall, newest);
   {
     const std::lock_guard lock(changes_mutex_);
     if (changes_.size() + changed.size() > kChangesMax) {

@@ -43,6 +43,8 @@ class RuleManager {
     Millis query_timeout = std::chrono::minutes(2);
   };
   // Changed series that wait for the brain; beyond that all reactive rules are evaluated.
+  // Whoever stamps changes stamps them no further ahead of the clock; more is a mistake.
+  static constexpr Millis kAheadMax{1'000};
   static constexpr std::size_t kChangesMax = 10'000;
   // How often it is noted that the rules are being watched, while there are alerts: what is pending
   // at a restart has waited until then.
@@ -63,8 +65,9 @@ class RuleManager {
   // and nothing forgotten: after the restart all goes on.
   void Stop(const Moment& now, std::function<void(const Moment&)> then);
 
-  // For SampleStore::OnEventChange.
-  void OnEventChange(std::span<const LabelsPtr> changed);
+  // For SampleStore::OnEventChange. A change is judged at its own time if that is a little ahead of
+  // the clock.
+  void OnEventChange(std::span<const LabelsPtr> changed, Time newest = Time{});
   // Sorted by file, then name.
   std::vector<GroupView> View() const;
 

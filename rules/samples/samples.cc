@@ -179,6 +179,7 @@ struct SampleStore::Impl {
     std::optional<First> first_refusal;
     std::array<std::uint64_t, static_cast<std::size_t>(Refusal::kCount)> refused{};
     std::vector<LabelsPtr> changed;
+    std::int64_t changed_at = 0;  // the newest of them
   };
 
   std::optional<Refusal> RefuseSeries(LabelViews labels) const {
@@ -233,7 +234,10 @@ struct SampleStore::Impl {
     }
     head.Append(*to, point, more);
     ++outcome.taken;
-    if (outcome.watch && changed) outcome.changed.push_back(head.Show(*to));
+    if (outcome.watch && changed) {
+      outcome.changed.push_back(head.Show(*to));
+      outcome.changed_at = std::max(outcome.changed_at, point.time);
+    }
     return std::nullopt;
   }
 
@@ -294,7 +298,9 @@ Status SampleStore::Write(const WriteBatch& batch, const WriteOptions& options) 
     }
   }
   impl_->Count(outcome);
-  if (!outcome.changed.empty()) impl_->observer(outcome.changed);
+  if (!outcome.changed.empty()) {
+    impl_->observer(outcome.changed, TimeFromMillis(outcome.changed_at));
+  }
   if (!outcome.first_refusal) return {};
   const auto& [why, labels, time] = *outcome.first_refusal;
   const bool limit = why == Refusal::kSeriesLimit || why == Refusal::kLabelLimit;

@@ -42,7 +42,8 @@ class SampleStore final : public SampleSink {
   // The labels of series whose value changed (appeared, changed, or became stale) in one batch of
   // Origin::kEvent. Called after the batch can be read, without a lock, by the appending thread: it
   // only hands the news on.
-  using ChangeObserver = std::function<void(std::span<const LabelsPtr> changed)>;
+  // `newest` is the batch's last time, which may be a little ahead of the clock.
+  using ChangeObserver = std::function<void(std::span<const LabelsPtr> changed, Time newest)>;
 
   // `metrics` may be null (tests of rules and queries); otherwise it must outlive the store.
   explicit SampleStore(SampleStoreOptions options, Metrics* metrics = nullptr);

@@ -94,7 +94,7 @@ class TurnTest : public testing::Test {
   }
   void Boot() {
     house.Boot();
-    house.Pass(30s + 333ms);  // groups have had their first slot
+    house.Pass(30s);  // groups have had their first slot
     ASSERT_THAT(house.Alerts(), IsEmpty());
     ASSERT_EQ(house.Metric("fettle_collector_up{collector=\"docker\",target=\"local\"}"), 1);
   }
@@ -107,7 +107,7 @@ TEST_F(TurnTest, ASickContainerIsRestartedAtOnceVerifiedAndToldOf) {
   house.engine.TurnUnhealthy("shop-web-1");
   house.Pass(100ms);  // no slot of any rule, no interval of any collector
   EXPECT_THAT(house.engine.Acts(), ElementsAre("restart shop-web-1 t=10"));
-  EXPECT_EQ(house.StateOf("heal-web"), "verifying");
+  EXPECT_EQ(house.StateOf("heal-web"), "holding") << "the engine says that it is healthy";
 
   const std::vector<std::string> team = house.Told("team");
   ASSERT_THAT(Said(team), ElementsAre("firing ContainerUnhealthy"));
@@ -315,7 +315,7 @@ TEST(TurnCrashTest, ADeathAtAnyCommitEndsInExactlyOneRestart) {
                         .restart_policy = "unless-stopped",
                         .heals_when_started = true});
       house.Boot();
-      house.Pass(30s + 333ms);
+      house.Pass(30s);
       house.store.OnCrash([] { throw ProcessDied{}; });
       house.store.CrashAtNth(nth, kept);
       bool died = false;

@@ -188,6 +188,30 @@ TEST_F(GathererTest, ShowsAPublishedChangeAtOnceAndAppendsOnlyWhatChanged) {
               Contains(R"(fettle_x{instance="here:1", job="fettle", target="a"} 2)"));
 }
 
+// Two values of one series cannot have one time: a change within the millisecond of a turn would be
+// lost, and what waits for it would wait for the next turn.
+TEST_F(GathererTest, ChangesWithinOneMillisecondHaveStampsOfTheirOwn) {
+  a_.Shows(1);
+  gatherer_.Add(a_, {});
+  Start();
+  hands_.Work();
+  const Moment now = clock_.Now();
+  for (const double value : {2.0, 3.0}) {
+    a_.Shows(value);
+    gatherer_.Publish(a_, *a_.answer, now);
+  }
+  std::vector<std::pair<double, Millis>> seen;
+  for (const SampleBatch& batch : sink_.Batches()) {
+    for (const Sample& sample : batch.samples) {
+      if (sample.labels.Get(kMetricName) == "fettle_x") {
+        seen.emplace_back(sample.value, sample.at - now.wall);
+      }
+    }
+  }
+  EXPECT_THAT(seen,
+              testing::ElementsAre(std::pair(1.0, 0ms), std::pair(2.0, 1ms), std::pair(3.0, 2ms)));
+}
+
 TEST_F(GathererTest, AChangePublishedDuringATurnIsNewerThanTheTurn) {
   a_.Shows(1);
   gatherer_.Add(a_, {});

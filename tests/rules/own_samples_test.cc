@@ -20,8 +20,9 @@ using Lines = std::vector<std::string>;
 class OwnSamplesTest : public testing::Test {
  protected:
   OwnSamplesTest() {
-    samples_.OnEventChange(
-        [this](std::span<const LabelsPtr> changed) { manager_.OnEventChange(changed); });
+    samples_.OnEventChange([this](std::span<const LabelsPtr> changed, Time newest) {
+      manager_.OnEventChange(changed, newest);
+    });
   }
   void Load(const std::string& text) {
     yaml::Complaints complaints;
@@ -197,8 +198,9 @@ TEST(OwnSamplesThreadsTest, EventsFromOtherThreadsBecomeAlertsWhileDoorsLook) {
                        .store = store,
                        .metrics = metrics,
                        .log = log.For("rules")});
-  samples.OnEventChange(
-      [&](std::span<const LabelsPtr> changed) { manager.OnEventChange(changed); });
+  samples.OnEventChange([&](std::span<const LabelsPtr> changed, Time newest) {
+    manager.OnEventChange(changed, newest);
+  });
   manager.Update({.evaluation_interval = 100ms}, BuiltinGroups({"docker"}), clock.Now());
   {
     const std::jthread thread([&](std::stop_token stop) { brain.Run(clock, stop); });

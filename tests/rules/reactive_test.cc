@@ -155,6 +155,21 @@ TEST_F(ReactiveTest, AChangeThatIsNewerThanTheBrainsClockIsSeenNonetheless) {
   EXPECT_EQ(query.TakeAsked().at(0).at, clock.Now().wall);
 }
 
+// What came within one millisecond has stamps of its own, the later ones ahead of the clock.
+TEST_F(ReactiveTest, AChangeIsJudgedAtItsOwnTimeIfThatIsALittleAhead) {
+  const std::vector<LabelsPtr> changed{std::make_shared<const Labels>(Health())};
+  const Time now = clock.Now().wall;
+  manager().OnEventChange(changed, now + 1ms);
+  manager().OnEventChange(changed, now + 2ms);
+  Settle();
+  EXPECT_EQ(query.TakeAsked().at(0).at, now + 2ms);
+  Pass(150ms);
+  query.TakeAsked();
+  manager().OnEventChange(changed, clock.Now().wall + 1h);
+  Settle();
+  EXPECT_EQ(query.TakeAsked().at(0).at, clock.Now().wall) << "no clock is so wrong";
+}
+
 TEST_F(ReactiveTest, TooManyChangesToLookAtWakeEveryReactiveRule) {
   std::vector<LabelsPtr> many(RuleManager::kChangesMax + 1,
                               std::make_shared<const Labels>(Labels{{"__name__", "other"}}));

@@ -173,7 +173,7 @@ TEST(RemoteWriteReceiverTest, RefusesWhatIsNoRemoteWrite) {
 TEST(RemoteWriteReceiverTest, WakesNoReactiveRule) {
   Post post;
   int woken = 0;
-  post.store.OnEventChange([&](std::span<const LabelsPtr>) { ++woken; });
+  post.store.OnEventChange([&](std::span<const LabelsPtr>, Time) { ++woken; });
   ASSERT_EQ(post.Write({post.Up(1)}).status, 204);
   ASSERT_EQ(post.Write({post.Up(0, Millis(1'000))}).status, 204);
   EXPECT_EQ(woken, 0);

@@ -203,8 +203,9 @@ TEST(SamplesTest, ForgetsWhatIsOlderThanTheRetention) {
 TEST(SamplesTest, TellsWhichEventSeriesChanged) {
   Shelf shelf;
   Lines news;
-  shelf.store.OnEventChange([&](std::span<const LabelsPtr> changed) {
+  shelf.store.OnEventChange([&](std::span<const LabelsPtr> changed, Time newest) {
     for (const LabelsPtr& labels : changed) news.push_back(labels->ToString());
+    EXPECT_EQ(newest, shelf.store.newest());
     EXPECT_FALSE(shelf.Find({}).empty());  // readable, and no lock is held
   });
   ASSERT_TRUE(shelf.Put({{"a", "1"}}, 10, 1, Origin::kScrape));

@@ -1,7 +1,9 @@
 #include "fettle_config.h"
 
-#include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <system_error>
 #include <utility>
 
 #include "rules/promql/parser.h"
@@ -45,17 +47,19 @@ receivers::References ReferencesOf(const FettleConfig& config, bool alertmanager
     references.docker_connections.push_back(name);
   }
   if (!alertmanager_broken) {
-    references.knows_receiver = [&config](const std::string& name) {
-      return config.alertmanager && config.alertmanager->FindReceiver(name) != nullptr;
-    };
-    references.knows_time_interval = [&config](const std::string& name) {
-      return config.alertmanager && config.alertmanager->time_intervals.contains(name);
-    };
+    references.receivers.emplace();
+    references.time_intervals.emplace();
   }
-  references.knows_backup = [&config](const std::string& name) {
-    return std::any_of(config.backups.begin(), config.backups.end(),
-                       [&](const auto& job) { return job.name == name; });
-  };
+  if (config.alertmanager) {
+    for (const auto& receiver : config.alertmanager->receivers) {
+      references.receivers->push_back(receiver.name);
+    }
+    for (const auto& [name, times] : config.alertmanager->time_intervals) {
+      references.time_intervals->push_back(name);
+    }
+  }
+  references.backups.emplace();
+  for (const auto& job : config.backups) references.backups->push_back(job.name);
   references.check_expression = CheckExpression;
   return references;
 }
@@ -69,7 +73,14 @@ void ReadReceiversSection(const yaml::Node* node, const std::string& directory,
   if (!config.telling.config_file.empty()) {
     const std::string path =
         (std::filesystem::path(directory) / config.telling.config_file).string();
-    config.alertmanager = receivers::ReadAlertmanagerFile(path, complaints);
+    errno = 0;
+    if (std::ifstream(path).is_open()) {
+      config.alertmanager = receivers::ReadAlertmanagerFile(path, complaints);
+    } else {
+      mapping.Complain(
+          mapping.Child("config_file")->place,
+          fmt::format("config_file: open {}: {}", path, std::generic_category().message(errno)));
+    }
     broken = !config.alertmanager;
   }
   config.backups = receivers::backups::ReadBackups(mapping, config.connections);

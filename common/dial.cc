@@ -154,7 +154,14 @@ Result<HostPort> ParseHostPort(const std::string& address) {
     return Fail(Cause::kInvalid, "\"{}\" is not host:port: write an IPv6 address in brackets",
                 address);
   }
-  if (out.host.empty()) return Fail(Cause::kInvalid, "\"{}\" is not host:port", address);
+  const bool plain = std::all_of(out.port.begin(), out.port.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+  });
+  const bool number = out.port.find_first_not_of("0123456789") == std::string::npos;
+  const bool fits = !number || (out.port.size() <= 5 && std::stoi(out.port) <= 65'535);
+  if (out.host.empty() || out.host.find('/') != std::string::npos || !plain || !fits) {
+    return Fail(Cause::kInvalid, "\"{}\" is not host:port", address);
+  }
   return out;
 }
 

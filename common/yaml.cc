@@ -250,7 +250,8 @@ const Node* Mapping::Child(std::string_view key) {
 
 bool Mapping::IsMissing(std::string_view key) {
   const Node* node = Child(key);
-  if (node != nullptr && node->kind != Node::Kind::kNull) return false;
+  const bool empty = node != nullptr && node->kind == Node::Kind::kScalar && node->text.empty();
+  if (node != nullptr && node->kind != Node::Kind::kNull && !empty) return false;
   // Of what is no mapping nothing more is asked.
   if (IsReadable()) {
     const Place& at = node == nullptr ? place() : node->place;

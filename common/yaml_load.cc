@@ -389,6 +389,16 @@ void Parse(std::string_view text, const Places& places, Builder& builder) {
   }
 }
 
+// What the parser says of a tab helps nobody.
+std::string AboutTabs(std::string_view text, int line) {
+  for (int i = 0; i < line && !text.empty(); ++i) {
+    text.remove_prefix(std::min(text.size(), text.find('\n') + 1));
+  }
+  const std::string_view indent = text.substr(0, text.find_first_not_of(" \t"));
+  return indent.find('\t') == std::string_view::npos ? ""
+                                                     : ": the line begins with a tab, write blanks";
+}
+
 }  // namespace
 
 std::optional<Node> Load(std::string_view text, const std::string& file, Complaints& complaints,
@@ -415,7 +425,9 @@ std::optional<Node> Load(std::string_view text, const std::string& file, Complai
     complaints.Add(stop.place, stop.reason);
     return std::nullopt;
   } catch (const YAML::Exception& error) {
-    complaints.Add(places.At(error.mark), error.msg);
+    const bool clear = error.msg.find("tab") != std::string::npos;
+    complaints.Add(places.At(error.mark),
+                   clear ? error.msg : error.msg + AboutTabs(text, error.mark.line));
     return std::nullopt;
   }
   Node root = builder.TakeRoot();

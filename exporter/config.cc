@@ -5,8 +5,6 @@
 namespace fettle::exporter {
 namespace {
 
-constexpr Millis kIntervalMin{100};
-
 // Keys of the manual that this version does not know yet, told apart from misspelt ones.
 void RefuseLaterKeys(yaml::Mapping& mapping) {
   for (const char* key : {"json", "email", "pipelines", "scrape_configs", "remote_write"}) {
@@ -23,10 +21,7 @@ ExporterConfig ReadExporterConfig(const yaml::Node* node, const Connections& con
   ExporterConfig config;
   const yaml::Node nothing;
   yaml::Mapping mapping(node == nullptr ? nothing : *node, "exporter", complaints);
-  config.interval = mapping.Get<Millis>("interval", config.interval);
-  if (config.interval < kIntervalMin) {
-    mapping.Complain(PlaceOf(mapping, "interval"), "interval is less than 100ms");
-  }
+  config.interval = ReadInterval(mapping, config.interval);
   if (const yaml::Node* docker = mapping.Child("docker")) {
     yaml::Mapping inner(*docker, "exporter.docker", complaints);
     config.docker = ReadConnection(inner, connections.docker).first;

@@ -46,6 +46,14 @@ std::string ReadName(yaml::Mapping& mapping, std::set<std::string>& taken) {
   return name;
 }
 
+// A complaint with a suggestion about a name that nothing has.
+void CheckName(yaml::Mapping& mapping, const yaml::Place& place, const std::string& what,
+               const std::string& name, const References::Names& known) {
+  if (!known || std::find(known->begin(), known->end(), name) != known->end()) return;
+  mapping.Complain(
+      place, fmt::format("no {} is named {}{}", what, Quote(name), yaml::Suggestion(name, *known)));
+}
+
 // Keys of the manual that a later version knows: a complaint of their own, because "unknown key"
 // would send people looking for a typing mistake.
 void RefuseLater(yaml::Mapping& mapping, std::span<const std::string_view> keys) {
@@ -96,15 +104,12 @@ void ReadWindows(yaml::Mapping& mapping, std::vector<Window>& windows) {
 void ReadIntervals(yaml::Mapping& mapping, const References& references,
                    std::vector<std::string>& names) {
   mapping.ForEach("mute_time_intervals", [&](const yaml::Node& item) {
-    const bool known =
-        item.kind == yaml::Node::Kind::kScalar &&
-        (!references.knows_time_interval || references.knows_time_interval(item.text));
-    if (known) {
-      names.push_back(item.text);
-    } else {
-      mapping.Complain(item.place,
-                       "mute_time_intervals: no time interval is named " + Quote(item.text));
+    if (item.kind != yaml::Node::Kind::kScalar) {
+      mapping.Complain(item.place, "mute_time_intervals must be a list of names");
+      return;
     }
+    CheckName(mapping, item.place, "time interval", item.text, references.time_intervals);
+    names.push_back(item.text);
   });
 }
 
@@ -139,11 +144,7 @@ void ReadSelector(yaml::Mapping& target, const References& references, TargetSpe
   const std::string fallback = known.size() == 1 ? known.front() : "";
   spec.connection = docker.Get<std::string>("connection", fallback);
   if (const yaml::Node* given = docker.Child("connection")) {
-    if (std::find(known.begin(), known.end(), spec.connection) == known.end()) {
-      docker.Complain(given->place, "connection: no docker connection is named " +
-                                        Quote(spec.connection) +
-                                        yaml::Suggestion(spec.connection, known));
-    }
+    CheckName(docker, given->place, "docker connection", spec.connection, known);
   } else if (spec.connection.empty()) {
     docker.Complain(docker.place(), known.empty()
                                         ? "connections.docker names no engine"
@@ -163,7 +164,8 @@ std::vector<TargetSpec> ReadTargets(yaml::Mapping& receivers, const References& 
     if (const auto timeout = mapping.Find<Millis>("stop_timeout")) {
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*timeout).count();
       if (*timeout < Millis(0) || seconds > kStopTimeoutMaxS) {
-        mapping.Complain(mapping.Child("stop_timeout")->place, "stop_timeout must be 0s to 1h");
+        mapping.Complain(mapping.Child("stop_timeout")->place,
+                         "stop_timeout must be 0s to 1h, not " + FormatDuration(*timeout));
       } else {
         spec.stop_timeout_s = static_cast<int>(seconds);
       }
@@ -185,7 +187,8 @@ GlobalGuards ReadGlobalGuards(yaml::Mapping& receivers, const References& refere
   ReadWindows(mapping, guards.attempts);
   guards.concurrent = mapping.Get<int>("concurrent", guards.concurrent);
   if (guards.concurrent < 1) {
-    mapping.Complain(mapping.Child("concurrent")->place, "concurrent must be at least 1");
+    mapping.Complain(mapping.Child("concurrent")->place,
+                     fmt::format("concurrent must be at least 1, not {}", guards.concurrent));
   }
   ReadIntervals(mapping, references, guards.mute_time_intervals);
   RefuseLater(mapping, {"storm", "after_deploy", "quorum", "rate"});
@@ -200,7 +203,8 @@ void ReadRepairGuards(yaml::Mapping& repair, const References& references, Repai
   ReadWindows(mapping, guards.attempts);
   guards.min_healthy = mapping.Get<int>("min_healthy", guards.min_healthy);
   if (guards.min_healthy < 0) {
-    mapping.Complain(mapping.Child("min_healthy")->place, "min_healthy must not be negative");
+    mapping.Complain(mapping.Child("min_healthy")->place,
+                     fmt::format("min_healthy must be at least 0, not {}", guards.min_healthy));
   }
   ReadIntervals(mapping, references, guards.mute_time_intervals);
   RefuseLater(mapping, {"active_backups", "gate", "quorum", "after_deploy", "storm"});
@@ -214,7 +218,8 @@ VerifySpec ReadVerify(const yaml::Node& node, const std::string& what, const Ref
   verify.expr = mapping.Get<std::string>("expr", verify.expr);
   verify.within = mapping.Get<Millis>("within", verify.within);
   verify.hold = mapping.Get<Millis>("hold", verify.hold);
-  if (verify.within <= Millis(0)) {
+  // Inherited, it has its complaint already.
+  if (mapping.Has("within") && verify.within <= Millis(0)) {
     mapping.Complain(mapping.Child("within")->place, "within must be longer than 0s");
   }
   const yaml::Node* expr = mapping.Child("expr");
@@ -242,8 +247,8 @@ ActionSpec ReadBackup(const yaml::Node& node, const std::string& what, const Ref
   BackupSpec spec{mapping.Get<std::string>("name", ""), mapping.Get<std::string>("label", "")};
   if (spec.name.empty() == spec.label.empty()) {
     mapping.Complain(mapping.place(), "exactly one of \"name\" and \"label\" must be given");
-  } else if (!spec.name.empty() && references.knows_backup && !references.knows_backup(spec.name)) {
-    mapping.Complain(mapping.Child("name")->place, "name: no backup is named " + Quote(spec.name));
+  } else if (!spec.name.empty()) {
+    CheckName(mapping, mapping.Child("name")->place, "backup", spec.name, references.backups);
   } else if (!spec.label.empty() && !IsLabelName(spec.label)) {
     mapping.Complain(mapping.Child("label")->place,
                      "label " + Quote(spec.label) + " is not a label's name");
@@ -258,8 +263,13 @@ ActionSpec ReadExec(const yaml::Node& node, const std::string& what, const Refer
   spec.argv = mapping.List<std::string>("argv");
   spec.environment = mapping.StringMap("environment");
   spec.directory = mapping.Get<std::string>("directory", spec.directory);
-  if (spec.argv.empty()) {
+  const yaml::Node* argv = mapping.Child("argv");
+  if (argv == nullptr) {
     mapping.Complain(mapping.place(), "\"argv\" is missing: the program and its arguments");
+  } else if (spec.argv.empty()) {
+    if (argv->kind == yaml::Node::Kind::kSequence) {
+      mapping.Complain(argv->place, "\"argv\" is empty: the program and its arguments");
+    }
   } else if (!spec.argv.front().starts_with('/')) {
     mapping.Complain(
         mapping.Child("argv")->place,
@@ -279,9 +289,8 @@ ActionSpec ReadEscalate(const yaml::Node& node, const std::string& what,
   yaml::Mapping mapping(node, what, complaints);
   EscalateSpec spec{mapping.Require<std::string>("receiver")};
   const yaml::Node* receiver = mapping.Child("receiver");
-  if (receiver != nullptr && references.knows_receiver &&
-      !references.knows_receiver(spec.receiver)) {
-    mapping.Complain(receiver->place, "receiver: no receiver is named " + Quote(spec.receiver));
+  if (receiver != nullptr && !spec.receiver.empty()) {
+    CheckName(mapping, receiver->place, "receiver", spec.receiver, references.receivers);
   }
   return spec;
 }
@@ -324,15 +333,18 @@ RungSpec ReadRung(const yaml::Node& item, const RepairSpec& repair, const std::s
   if (!rung) {
     const bool later = std::any_of(kLaterActions.begin(), kLaterActions.end(),
                                    [&](std::string_view key) { return mapping.Has(key); });
-    if (!later) {
+    if (!later && item.kind == yaml::Node::Kind::kMapping) {
       mapping.Complain(item.place,
                        fmt::format("an action is missing: one of {}", fmt::join(known, ", ")));
     }
+    // What comes after it is still read; it needs nothing of its own.
     rung.emplace();
+    rung->action = ExecSpec{};
   }
   rung->attempts = mapping.Get<int>("attempts", rung->attempts);
   if (rung->attempts < 1 || rung->attempts > kAttemptsMax) {
-    mapping.Complain(mapping.Child("attempts")->place, "attempts must be 1 to 1000");
+    mapping.Complain(mapping.Child("attempts")->place,
+                     fmt::format("attempts must be 1 to {}, not {}", kAttemptsMax, rung->attempts));
   }
   rung->timeout = mapping.Find<Millis>("timeout");
   if (rung->timeout && *rung->timeout <= Millis(0)) {
@@ -353,7 +365,11 @@ void ReadRungs(yaml::Mapping& mapping, const References& references, RepairSpec&
     repair.rungs.push_back(
         ReadRung(item, repair, mapping.what(), references, mapping.complaints()));
   });
-  if (repair.rungs.empty()) mapping.Complain(mapping.place(), "\"actions\" are missing");
+  if (repair.rungs.empty() && !mapping.Has("actions")) {
+    mapping.Complain(mapping.place(), "\"actions\" are missing");
+  } else if (repair.rungs.empty()) {
+    mapping.Complain(mapping.Child("actions")->place, "\"actions\" are empty");
+  }
   if (repair.rungs.size() > kRungsMax) {
     mapping.Complain(mapping.Child("actions")->place, "actions: at most 20");
   }
@@ -362,12 +378,16 @@ void ReadRungs(yaml::Mapping& mapping, const References& references, RepairSpec&
 // --- repairs ---------------------------------------------------------------------------------
 
 void ReadMatchers(yaml::Mapping& mapping, Matchers& matchers) {
+  bool broken = false;
   mapping.ForEach("matchers", [&](const yaml::Node& item) {
     Result<Matchers> parsed = item.kind == yaml::Node::Kind::kScalar
                                   ? ParseMatchers(item.text)
                                   : Result<Matchers>(Fail("must be a list of texts"));
     if (!parsed) {
-      mapping.Complain(item.place, "matchers: " + parsed.error().message);
+      broken = true;
+      mapping.Complain(
+          item.place, fmt::format("matchers: {}: {}", item.source.empty() ? item.text : item.source,
+                                  parsed.error().message));
       return;
     }
     matchers.insert(matchers.end(), parsed->begin(), parsed->end());
@@ -375,9 +395,10 @@ void ReadMatchers(yaml::Mapping& mapping, Matchers& matchers) {
   // Such a selector would take every alert there is.
   const bool selects = std::any_of(matchers.begin(), matchers.end(),
                                    [](const Matcher& m) { return !m.Matches(""); });
-  if (!selects) {
+  if (!selects && !broken) {
+    const yaml::Node* node = mapping.Child("matchers");
     mapping.Complain(
-        mapping.place(),
+        node == nullptr ? mapping.place() : node->place,
         "matchers must name something: at least one that does not match an empty label");
   }
 }
@@ -398,10 +419,7 @@ void ReadTarget(yaml::Mapping& mapping, const std::vector<TargetSpec>& targets,
   repair.target = mapping.Get<std::string>("target", "");
   std::vector<std::string> names;
   for (const TargetSpec& target : targets) names.push_back(target.name);
-  if (std::find(names.begin(), names.end(), repair.target) == names.end()) {
-    mapping.Complain(node->place, "target: no target is named " + Quote(repair.target) +
-                                      yaml::Suggestion(repair.target, names));
-  }
+  CheckName(mapping, node->place, "target", repair.target, names);
 }
 
 void CheckTarget(yaml::Mapping& mapping, const RepairSpec& repair) {

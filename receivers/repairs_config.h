@@ -122,13 +122,15 @@ struct RepairsConfig {
   Mode EffectiveMode(const RepairSpec& repair) const;
 };
 
-// What repairs may refer to elsewhere in the configuration; an empty function is not asked.
+// What repairs may refer to elsewhere in the configuration: names, or nullopt for what could not be
+// read and has its complaints already. An empty function is not asked.
 struct References {
+  using Names = std::optional<std::vector<std::string>>;
   std::vector<std::string> docker_connections;
-  std::function<bool(const std::string&)> knows_receiver;       // Teller::Knows
-  std::function<bool(const std::string&)> knows_time_interval;  // of alertmanager.yml
-  std::function<bool(const std::string&)> knows_backup;         // BackupRunner::Knows
-  std::function<Status(std::string_view)> check_expression;     // Judge::Check
+  Names receivers;       // of alertmanager.yml
+  Names time_intervals;  // likewise
+  Names backups;
+  std::function<Status(std::string_view)> check_expression;  // Judge::Check
 };
 
 // Reads the three keys of `receivers`, complaining about everything at once. Keys of the manual

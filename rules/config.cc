@@ -8,6 +8,8 @@
 #include <iterator>
 #include <set>
 
+#include "common/duration.h"
+
 namespace fettle::rules {
 namespace {
 
@@ -36,7 +38,8 @@ class Reader {
     config.evaluation_interval = map_.Get("evaluation_interval", config.evaluation_interval);
     if (config.evaluation_interval < kIntervalMin) {
       map_.Complain(map_.Child("evaluation_interval")->place,
-                    "evaluation_interval must be at least 100ms");
+                    "evaluation_interval must be at least 100ms, not " +
+                        FormatDuration(config.evaluation_interval));
     }
     config.external_labels = ReadExternalLabels();
     ReadRuleFiles(config);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/duration.h"
 #include "common/yaml.h"
 
 namespace fettle::exporter {
@@ -14,6 +15,20 @@ namespace fettle::exporter {
 inline const yaml::Place& PlaceOf(yaml::Mapping& mapping, std::string_view key) {
   const yaml::Node* node = mapping.Child(key);
   return node == nullptr ? mapping.place() : node->place;
+}
+
+// Looking more often than this would cost more than it tells.
+inline constexpr Millis kIntervalMin{100};
+
+// "interval", or the fallback (0 is the exporter's); a complaint if it is too short.
+inline Millis ReadInterval(yaml::Mapping& mapping, Millis fallback) {
+  const auto interval = mapping.Get<Millis>("interval", fallback);
+  if (mapping.Has("interval") && interval < kIntervalMin) {
+    mapping.Complain(PlaceOf(mapping, "interval"), "interval must be at least " +
+                                                       FormatDuration(kIntervalMin) + ", not " +
+                                                       FormatDuration(interval));
+  }
+  return interval;
 }
 
 // The connection that "connection" names; a complaint with a suggestion if there is none.

@@ -27,9 +27,9 @@ double Share(Time from, Time to, std::chrono::year_month month) {
   return ToSeconds(to - from) / ToSeconds(End(month) - Begin(month));
 }
 
-void Unsupported(yaml::Mapping& mapping, std::string_view key, std::string_view what) {
+void Unsupported(yaml::Mapping& mapping, std::string_view key) {
   if (const yaml::Node* node = mapping.Child(key)) {
-    mapping.Complain(node->place, fmt::format("{} is not supported yet", what));
+    mapping.Complain(node->place, fmt::format("{} is not supported by this version", key));
   }
 }
 
@@ -40,9 +40,9 @@ std::optional<CostConfig> ReadCostConfig(yaml::Mapping& exporter) {
   if (node == nullptr) return std::nullopt;
   yaml::Mapping mapping(*node, "exporter.cost", exporter.complaints());
   CostConfig config;
-  config.interval = mapping.Get<Millis>("interval", config.interval);
-  Unsupported(mapping, "explorer", "asking AWS Cost Explorer");
-  Unsupported(mapping, "budgets", "budgets");
+  config.interval = ReadInterval(mapping, config.interval);
+  Unsupported(mapping, "explorer");
+  Unsupported(mapping, "budgets");
   const yaml::Node* prices = mapping.Child("s3_prices");
   if (prices == nullptr) {
     mapping.Complain(mapping.place(), "\"s3_prices\" is missing");
@@ -53,14 +53,15 @@ std::optional<CostConfig> ReadCostConfig(yaml::Mapping& exporter) {
   inner.ForEachEntry("usd_per_gb_month", [&](const yaml::Node& name, const yaml::Node& price) {
     const Result<double> usd = yaml::Decode<double>(price);
     if (!usd || !(*usd >= 0) || std::isinf(*usd)) {
-      inner.Complain(price.place, "a price must be a number of dollars, 0 or more");
+      inner.Complain(price.place, fmt::format("{} must be a number of dollars, 0 or more, not {}",
+                                              name.text, yaml::Shown(price.text)));
       return;
     }
     config.usd_per_gb_month[name.text] = *usd;
   });
   const std::vector<std::string> regions = S3PricedRegions();
   const bool priced = std::find(regions.begin(), regions.end(), config.region) != regions.end();
-  if (!priced && config.usd_per_gb_month.empty()) {
+  if (!priced && !inner.Has("usd_per_gb_month")) {
     inner.Complain(
         PlaceOf(inner, "region"),
         fmt::format("there is no price table for region {}{} (or write usd_per_gb_month)",

@@ -151,7 +151,9 @@ PostgresQuery ReadQuery(const yaml::Node& node, yaml::Complaints& complaints) {
                      yaml::Shown(query.metric) + " cannot be a metric's name");
   }
   if (query.metric.starts_with("fettle_")) {
-    mapping.Complain(PlaceOf(mapping, "metric"), "names that begin with fettle_ are fettle's own");
+    mapping.Complain(
+        PlaceOf(mapping, "metric"),
+        yaml::Shown(query.metric) + ": names that begin with fettle_ are fettle's own");
   }
   query.help = mapping.Get<std::string>("help", query.help);
   query.type = mapping.OneOf<MetricType>("type", query.type,
@@ -159,7 +161,8 @@ PostgresQuery ReadQuery(const yaml::Node& node, yaml::Complaints& complaints) {
                                           {"counter", MetricType::kCounter},
                                           {"untyped", MetricType::kUnknown}});
   if (query.type == MetricType::kCounter && !query.metric.ends_with("_total")) {
-    mapping.Complain(PlaceOf(mapping, "metric"), "a counter's name must end in _total");
+    mapping.Complain(PlaceOf(mapping, "metric"),
+                     "a counter's name must end in _total, not be " + yaml::Shown(query.metric));
   }
   query.sql = mapping.Require<std::string>("sql");
   query.value = mapping.Get<std::string>("value", "");
@@ -188,7 +191,7 @@ std::vector<PostgresCollectorConfig> ReadPostgresCollectorConfigs(yaml::Mapping&
                        yaml::Shown(config.target) + " is observed twice");
     }
     config.archive = mapping.Get<bool>("archive", false);
-    config.interval = mapping.Get<Millis>("interval", config.interval);
+    config.interval = ReadInterval(mapping, config.interval);
     std::set<std::string> metrics;
     mapping.ForEach("queries", [&](const yaml::Node& query) {
       config.queries.push_back(ReadQuery(query, exporter.complaints()));

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "common/dial.h"
+#include "exporter/collectors/configured.h"
 #include "exporter/collectors/probe.h"
 #include "exporter/collectors/probe_kinds.h"
 
@@ -25,24 +26,8 @@ struct Reader {
     return address;
   }
 
-  // The connection that `key` names in `known`; a complaint with a suggestion if there is none.
-  template <typename T>
-  T Connection(yaml::Mapping& mapping, const std::map<std::string, T>& known) const {
-    const auto wanted = mapping.Require<std::string>("connection");
-    const auto at = known.find(wanted);
-    if (at != known.end()) return at->second;
-    if (mapping.Child("connection") != nullptr) {
-      std::vector<std::string> names;
-      for (const auto& [one, connection] : known) names.push_back(one);
-      mapping.Complain(mapping.Child("connection")->place,
-                       fmt::format("there is no connection named \"{}\"{}", wanted,
-                                   yaml::Suggestion(wanted, names)));
-    }
-    return {};
-  }
-
   Maker Http(const yaml::Node& node) const {
-    yaml::Mapping mapping(node, "http", complaints);
+    yaml::Mapping mapping(node, "exporter.health.http", complaints);
     HttpProbeConfig config;
     config.url = mapping.Require<std::string>("url");
     if (!config.url.empty() && !config.url.starts_with("http://") &&
@@ -54,10 +39,15 @@ struct Reader {
     config.headers = mapping.StringMap("headers");
     config.body = mapping.Get<std::string>("body", "");
     config.expect_status = mapping.List<int>("expect_status");
+    for (const int status : config.expect_status) {
+      if (status >= 100 && status <= 599) continue;
+      mapping.Complain(PlaceOf(mapping, "expect_status"),
+                       fmt::format("expect_status: {} is no status of HTTP", status));
+    }
     config.expect_body = mapping.Get<std::string>("expect_body", "");
     config.follow_redirects = mapping.Get<bool>("follow_redirects", false);
     if (const yaml::Node* tls = mapping.Child("tls_config")) {
-      yaml::Mapping inner(*tls, "tls_config", complaints);
+      yaml::Mapping inner(*tls, "exporter.health.http.tls_config", complaints);
       config.tls.ca_file = inner.Get<std::string>("ca_file", "");
       config.tls.cert_file = inner.Get<std::string>("cert_file", "");
       config.tls.key_file = inner.Get<std::string>("key_file", "");
@@ -70,7 +60,7 @@ struct Reader {
   }
 
   Maker Tcp(const yaml::Node& node) const {
-    yaml::Mapping mapping(node, "tcp", complaints);
+    yaml::Mapping mapping(node, "exporter.health.tcp", complaints);
     TcpProbeConfig config{.address = Address(mapping),
                           .send = mapping.Get<std::string>("send", ""),
                           .expect = mapping.Get<std::string>("expect", "")};
@@ -78,7 +68,7 @@ struct Reader {
   }
 
   Maker Tls(const yaml::Node& node) const {
-    yaml::Mapping mapping(node, "tls", complaints);
+    yaml::Mapping mapping(node, "exporter.health.tls", complaints);
     TlsProbeConfig config{.name = name,
                           .address = Address(mapping),
                           .server_name = mapping.Get<std::string>("server_name", ""),
@@ -88,7 +78,7 @@ struct Reader {
   }
 
   Maker Exec(const yaml::Node& node) const {
-    yaml::Mapping mapping(node, "exec", complaints);
+    yaml::Mapping mapping(node, "exporter.health.exec", complaints);
     ExecProbeConfig config{.command = mapping.List<std::string>("command"),
                            .environment = mapping.StringMap("environment")};
     if (config.command.empty()) mapping.Complain(node.place, "\"command\" is missing");
@@ -96,15 +86,15 @@ struct Reader {
   }
 
   Maker PostgresProbe(const yaml::Node& node) const {
-    yaml::Mapping mapping(node, "postgres", complaints);
-    PostgresProbeConfig config{.connection = Connection(mapping, connections.postgres),
+    yaml::Mapping mapping(node, "exporter.health.postgres", complaints);
+    PostgresProbeConfig config{.connection = ReadConnection(mapping, connections.postgres).second,
                                .query = mapping.Get<std::string>("query", "select 1")};
     return [config](HttpTransport&, const Clock&) { return MakePostgresProbe(config); };
   }
 
   Maker RedisProbe(const yaml::Node& node) const {
-    yaml::Mapping mapping(node, "redis", complaints);
-    const RedisConnection connection = Connection(mapping, connections.redis);
+    yaml::Mapping mapping(node, "exporter.health.redis", complaints);
+    const RedisConnection connection = ReadConnection(mapping, connections.redis).second;
     return [connection](HttpTransport&, const Clock&) { return MakeRedisProbe(connection); };
   }
 };
@@ -114,12 +104,16 @@ ProbeConfig ReadOne(const yaml::Node& node, const Connections& connections, Mill
   yaml::Mapping mapping(node, "exporter.health", complaints);
   ProbeConfig config;
   config.name = mapping.Require<std::string>("name");
-  config.interval = mapping.Get<Millis>("interval", interval);
+  config.interval = ReadInterval(mapping, interval);
   config.timeout = mapping.Get<Millis>("timeout", config.timeout);
   config.failures = mapping.Get<int>("failures", config.failures);
-  if (config.interval < Millis(100)) mapping.Complain(node.place, "interval is less than 100ms");
-  if (config.timeout <= Millis(0)) mapping.Complain(node.place, "timeout must be more than 0");
-  if (config.failures < 1) mapping.Complain(node.place, "failures must be at least 1");
+  if (config.timeout <= Millis(0)) {
+    mapping.Complain(PlaceOf(mapping, "timeout"), "timeout must be longer than 0s");
+  }
+  if (config.failures < 1) {
+    mapping.Complain(PlaceOf(mapping, "failures"),
+                     fmt::format("failures must be at least 1, not {}", config.failures));
+  }
   const Reader reader{complaints, connections, config.name};
   struct Kind {
     const char* word;

@@ -60,7 +60,7 @@ std::vector<RedisCollectorConfig> ReadRedisCollectorConfigs(yaml::Mapping& expor
                        yaml::Shown(config.target) + " is observed twice");
     }
     config.lists = mapping.List<std::string>("lists");
-    config.interval = mapping.Get<Millis>("interval", config.interval);
+    config.interval = ReadInterval(mapping, config.interval);
     std::set<std::string> lists;
     for (const std::string& list : config.lists) {
       if (!lists.insert(list).second) {

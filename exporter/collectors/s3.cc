@@ -69,7 +69,7 @@ std::vector<S3CollectorConfig> ReadS3CollectorConfigs(yaml::Mapping& exporter,
       mapping.Complain(PlaceOf(mapping, "inventory_every"),
                        "inventory_every must be at least 1m: every page of a list is paid for");
     }
-    config.interval = mapping.Get<Millis>("interval", config.interval);
+    config.interval = ReadInterval(mapping, config.interval);
     all.push_back(std::move(config));
   });
   return all;

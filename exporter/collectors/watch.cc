@@ -67,15 +67,16 @@ std::vector<WatchConfig> ReadWatchConfigs(yaml::Mapping& exporter) {
     if (!config.name.empty() && !seen.insert(config.name).second) {
       mapping.Complain(PlaceOf(mapping, "name"), yaml::Shown(config.name) + " is watched twice");
     }
-    config.interval = mapping.Get<Millis>("interval", config.interval);
+    config.interval = ReadInterval(mapping, config.interval);
     if (const yaml::Node* files = mapping.Child("files")) {
       yaml::Mapping inner(*files, "exporter.watch.files", exporter.complaints());
       config.glob = inner.Require<std::string>("glob");
       if (!config.glob.empty() && !config.glob.starts_with('/')) {
-        inner.Complain(PlaceOf(inner, "glob"), "glob must begin with /");
+        inner.Complain(PlaceOf(inner, "glob"),
+                       "glob must begin with /, not be " + yaml::Shown(config.glob));
       }
     } else if (const yaml::Node* restic = mapping.Child("restic")) {
-      mapping.Complain(restic->place, "watching a restic repository is not supported yet");
+      mapping.Complain(restic->place, "restic is not supported by this version");
     } else {
       mapping.Complain(mapping.place(), "\"files\" is missing");
     }

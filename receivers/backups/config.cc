@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "common/duration.h"
 #include "common/http.h"
 
 namespace fettle::receivers::backups {
@@ -18,17 +19,34 @@ void Refuse(yaml::Mapping& mapping, std::initializer_list<const char*> keys) {
   }
 }
 
+constexpr std::size_t kNameBytesMax = 64;
+
+// About the value of a key, or about its mapping if it is not there.
+void ComplainOf(yaml::Mapping& mapping, std::string_view key, const std::string& text) {
+  const yaml::Node* node = mapping.Child(key);
+  mapping.Complain(node == nullptr ? mapping.place() : node->place, text);
+}
+
+// A label, a part of the API's paths and of what a repair is about.
+bool IsName(std::string_view text) {
+  return text.size() <= kNameBytesMax && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-' || c == '.';
+         });
+}
+
 template <typename T>
 T Named(yaml::Mapping& mapping, const std::map<std::string, T>& known, std::string& name,
         const char* key = "connection") {
   name = mapping.Require<std::string>(key);
   const auto at = known.find(name);
   if (at != known.end()) return at->second;
-  if (const yaml::Node* node = mapping.Child(key)) {
+  if (!name.empty()) {
     std::vector<std::string> names;
     for (const auto& [one, connection] : known) names.push_back(one);
-    mapping.Complain(node->place, fmt::format("there is no connection named \"{}\"{}", name,
-                                              yaml::Suggestion(name, names)));
+    ComplainOf(mapping, key,
+               fmt::format("there is no connection named {}{}", yaml::Shown(name),
+                           yaml::Suggestion(name, names)));
   }
   return {};
 }
@@ -40,7 +58,7 @@ bool IsPlainName(const std::string& name) {
 
 Source ReadPostgres(const yaml::Node& node, const Connections& connections,
                     yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, "source.postgres", complaints);
+  yaml::Mapping mapping(node, "receivers.backups.source.postgres", complaints);
   PostgresSource source;
   source.server = Named(mapping, connections.postgres, source.connection);
   source.databases = mapping.List<std::string>("databases");
@@ -48,13 +66,16 @@ Source ReadPostgres(const yaml::Node& node, const Connections& connections,
   source.physical = mapping.Get<bool>("physical", source.physical);
   source.client_dir = mapping.Get<std::string>("client_dir", "");
   if (source.physical && !source.databases.empty()) {
-    mapping.Complain(node.place, "physical is of the whole cluster: databases cannot be chosen");
+    ComplainOf(mapping, "databases",
+               "physical is of the whole cluster: databases cannot be chosen");
   }
   return source;
 }
 
 Source ReadMariadb(const yaml::Node& node, bool mysql, yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, mysql ? "source.mysql" : "source.mariadb", complaints);
+  yaml::Mapping mapping(
+      node, mysql ? "receivers.backups.source.mysql" : "receivers.backups.source.mariadb",
+      complaints);
   MariadbSource source;
   source.mysql = mysql;
   source.host = mapping.Get<std::string>("host", source.host);
@@ -65,39 +86,43 @@ Source ReadMariadb(const yaml::Node& node, bool mysql, yaml::Complaints& complai
   source.databases = mapping.List<std::string>("databases");
   source.globals = mapping.Get<bool>("globals", source.globals);
   source.client_dir = mapping.Get<std::string>("client_dir", "");
-  if (source.port < 1 || source.port > 65'535) mapping.Complain(node.place, "port is none");
+  if (source.port < 1 || source.port > 65'535) {
+    ComplainOf(mapping, "port", fmt::format("port must be 1 to 65535, not {}", source.port));
+  }
   return source;
 }
 
 Source ReadDirectory(const yaml::Node& node, yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, "source.directory", complaints);
+  yaml::Mapping mapping(node, "receivers.backups.source.directory", complaints);
   DirectorySource source;
   source.path = mapping.Require<std::string>("path");
   source.exclude = mapping.List<std::string>("exclude");
   source.changing = mapping.Get<bool>("changing", source.changing);
   if (!source.path.empty() && !source.path.starts_with('/')) {
-    mapping.Complain(node.place, "path \"" + source.path + "\" is not absolute");
+    ComplainOf(mapping, "path", "path must be absolute, not " + yaml::Shown(source.path));
   }
   return source;
 }
 
 Source ReadCommand(const yaml::Node& node, yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, "source.command", complaints);
+  yaml::Mapping mapping(node, "receivers.backups.source.command", complaints);
   CommandSource source;
   source.argv = mapping.List<std::string>("argv");
-  if (source.argv.empty()) mapping.Complain(node.place, "\"argv\" is missing");
+  if (!mapping.Has("argv")) mapping.Complain(node.place, "\"argv\" is missing");
+  if (mapping.Has("argv") && source.argv.empty()) ComplainOf(mapping, "argv", "\"argv\" is empty");
   source.environment = mapping.StringMap("environment");
   source.directory = mapping.Get<std::string>("directory", source.directory);
   source.file_name = mapping.Get<std::string>("file_name", source.file_name);
   if (!IsPlainName(source.file_name)) {
-    mapping.Complain(node.place, "file_name must be a plain file name");
+    ComplainOf(mapping, "file_name",
+               "file_name must be a plain file name, not " + yaml::Shown(source.file_name));
   }
   return source;
 }
 
 Source ReadSource(const yaml::Node& node, const Connections& connections,
                   yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, "source", complaints);
+  yaml::Mapping mapping(node, "receivers.backups.source", complaints);
   std::vector<Source> found;
   if (const yaml::Node* one = mapping.Child("postgres")) {
     found.push_back(ReadPostgres(*one, connections, complaints));
@@ -109,7 +134,7 @@ Source ReadSource(const yaml::Node& node, const Connections& connections,
     found.push_back(ReadMariadb(*one, true, complaints));
   }
   if (const yaml::Node* one = mapping.Child("redis")) {
-    yaml::Mapping inner(*one, "source.redis", complaints);
+    yaml::Mapping inner(*one, "receivers.backups.source.redis", complaints);
     RedisSource source;
     source.server = Named(inner, connections.redis, source.connection);
     found.push_back(std::move(source));
@@ -130,7 +155,7 @@ Source ReadSource(const yaml::Node& node, const Connections& connections,
 
 std::optional<Target> ReadTarget(const yaml::Node& node, const Connections& connections,
                                  yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, "to", complaints);
+  yaml::Mapping mapping(node, "receivers.backups.to", complaints);
   const yaml::Node* directory = mapping.Child("directory");
   const yaml::Node* s3 = mapping.Child("s3");
   if ((directory != nullptr) == (s3 != nullptr)) {
@@ -138,24 +163,26 @@ std::optional<Target> ReadTarget(const yaml::Node& node, const Connections& conn
     return std::nullopt;
   }
   if (directory != nullptr) {
-    yaml::Mapping inner(*directory, "to.directory", complaints);
+    yaml::Mapping inner(*directory, "receivers.backups.to.directory", complaints);
     DirectoryTarget target{inner.Require<std::string>("path")};
     if (!target.path.empty() && !target.path.starts_with('/')) {
-      inner.Complain(directory->place, "path \"" + target.path + "\" is not absolute");
+      ComplainOf(inner, "path", "path must be absolute, not " + yaml::Shown(target.path));
     }
     while (target.path.size() > 1 && target.path.ends_with('/')) target.path.pop_back();
     return target;
   }
-  yaml::Mapping inner(*s3, "to.s3", complaints);
+  yaml::Mapping inner(*s3, "receivers.backups.to.s3", complaints);
   S3Target target;
   target.server = Named(inner, connections.s3, target.connection);
   target.bucket = inner.Require<std::string>("bucket");
   target.prefix = inner.Get<std::string>("prefix", "");
   while (target.prefix.ends_with('/')) target.prefix.pop_back();
-  if (target.prefix.starts_with('/')) inner.Complain(s3->place, "prefix begins with /");
+  if (target.prefix.starts_with('/')) {
+    ComplainOf(inner, "prefix", "prefix must not begin with /, as " + yaml::Shown(target.prefix));
+  }
   target.memory_max = inner.Get<std::size_t>("memory_max", target.memory_max);
   if (target.memory_max < S3Target::kMemoryMin) {
-    inner.Complain(s3->place, "memory_max is less than 16MiB: it must hold two parts");
+    ComplainOf(inner, "memory_max", "memory_max is less than 16MiB: it must hold two parts");
   }
   if (inner.Has("prune_connection")) {
     target.pruner = Named(inner, connections.s3, target.prune_connection, "prune_connection");
@@ -166,27 +193,29 @@ std::optional<Target> ReadTarget(const yaml::Node& node, const Connections& conn
 
 std::optional<Schedule> ReadSchedule(const yaml::Node& node, JobSpec& job,
                                      yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, "schedule", complaints);
+  yaml::Mapping mapping(node, "receivers.backups.schedule", complaints);
   const auto cron = mapping.Require<std::string>("cron");
   const auto timezone = mapping.Get<std::string>("timezone", "UTC");
   job.catch_up = mapping.OneOf<bool>("catch_up", job.catch_up, {{"once", true}, {"none", false}});
   if (cron.empty()) return std::nullopt;
   Result<Schedule> schedule = Schedule::Parse(cron, timezone);
   if (schedule) return *std::move(schedule);
-  mapping.Complain(node.place, schedule.error().message);
+  const bool known = Schedule::Parse(cron, "UTC").has_value();
+  ComplainOf(mapping, known ? "timezone" : "cron", schedule.error().message);
   return std::nullopt;
 }
 
 // What makes a backup one that can be trusted.
 void ReadCare(yaml::Mapping& mapping, JobSpec& job) {
   if (const yaml::Node* encrypt = mapping.Child("encrypt")) {
-    yaml::Mapping inner(*encrypt, "encrypt", mapping.complaints());
+    yaml::Mapping inner(*encrypt, "receivers.backups.encrypt", mapping.complaints());
     // A key in the configuration would be copied with it.
     job.seal_key = Secret::FromFile(inner.Require<std::string>("key_file"));
   }
   job.verify_level = mapping.Get<int>("verify_level", job.verify_level);
   if (job.verify_level < 1 || job.verify_level > 3) {
-    mapping.Complain(mapping.place(), "verify_level must be 1, 2 or 3");
+    ComplainOf(mapping, "verify_level",
+               fmt::format("verify_level must be 1, 2 or 3, not {}", job.verify_level));
   }
 }
 
@@ -195,6 +224,11 @@ JobSpec ReadJob(const yaml::Node& node, const Connections& connections,
   yaml::Mapping mapping(node, "receivers.backups", complaints);
   JobSpec job;
   job.name = mapping.Require<std::string>("name");
+  if (!IsName(job.name)) {
+    ComplainOf(mapping, "name",
+               "name " + yaml::Shown(job.name) +
+                   " must be 1 to 64 of letters, digits, \"_\", \"-\" and \".\"");
+  }
   if (const yaml::Node* source = mapping.Child("source")) {
     job.source = ReadSource(*source, connections, complaints);
   } else {
@@ -203,19 +237,32 @@ JobSpec ReadJob(const yaml::Node& node, const Connections& connections,
   mapping.ForEach("to", [&](const yaml::Node& item) {
     if (auto target = ReadTarget(item, connections, complaints)) job.to.push_back(*target);
   });
-  if (!mapping.Has("to")) mapping.Complain(node.place, "\"to\" is missing");
+  const yaml::Node* to = mapping.Child("to");
+  if (to == nullptr) mapping.Complain(node.place, "\"to\" is missing");
+  if (to != nullptr && to->kind != yaml::Node::Kind::kMapping && to->items.empty()) {
+    mapping.Complain(to->place, "\"to\" is empty: a backup needs a place");
+  }
   if (const yaml::Node* schedule = mapping.Child("schedule")) {
     job.schedule = ReadSchedule(*schedule, job, complaints);
   }
   job.max_runtime = mapping.Get<Millis>("max_runtime", job.max_runtime);
-  if (job.max_runtime <= Millis(0)) mapping.Complain(node.place, "max_runtime must be more than 0");
+  if (job.max_runtime <= Millis(0)) {
+    ComplainOf(mapping, "max_runtime", "max_runtime must be longer than 0s");
+  }
   if (const yaml::Node* retry = mapping.Child("retry")) {
-    yaml::Mapping inner(*retry, "retry", complaints);
+    yaml::Mapping inner(*retry, "receivers.backups.retry", complaints);
     job.retry.attempts = inner.Get<int>("attempts", job.retry.attempts);
     job.retry.base = inner.Get<Millis>("base", job.retry.base);
     job.retry.cap = inner.Get<Millis>("cap", job.retry.cap);
-    if (job.retry.attempts < 1) inner.Complain(retry->place, "attempts must be at least 1");
-    if (job.retry.base > job.retry.cap) inner.Complain(retry->place, "base is more than cap");
+    if (job.retry.attempts < 1) {
+      ComplainOf(inner, "attempts",
+                 fmt::format("attempts must be at least 1, not {}", job.retry.attempts));
+    }
+    if (job.retry.base > job.retry.cap) {
+      ComplainOf(inner, "base",
+                 fmt::format("base {} is longer than cap {}", FormatDuration(job.retry.base),
+                             FormatDuration(job.retry.cap)));
+    }
   }
   ReadCare(mapping, job);
   Refuse(mapping, {"expect", "retention", "drill"});
@@ -255,15 +302,19 @@ std::vector<JobSpec> ReadBackups(yaml::Mapping& receivers, const Connections& co
     const bool known = std::any_of(jobs.begin(), jobs.end(),
                                    [&](const JobSpec& other) { return other.name == job.name; });
     if (known) {
-      receivers.Complain(node.place, "backups has two jobs named \"" + job.name + "\"");
+      const yaml::Node* name = node.Find("name");
+      receivers.Complain(name == nullptr ? node.place : name->place,
+                         "backups has two jobs named " + yaml::Shown(job.name));
     }
     for (const Target& target : job.to) {
       const std::string place = PlaceOf(target);
       for (const auto& [other, owner] : places) {
         if (!Nested(place, other)) continue;
-        receivers.Complain(node.place, fmt::format("{} of \"{}\" lies within {} of \"{}\": each "
-                                                   "job needs a place of its own",
-                                                   place, job.name, other, owner));
+        const yaml::Node* to = node.Find("to");
+        receivers.Complain(to == nullptr ? node.place : to->place,
+                           fmt::format("{} of \"{}\" lies within {} of \"{}\": each "
+                                       "job needs a place of its own",
+                                       place, job.name, other, owner));
       }
       places.emplace_back(place, job.name);
     }

@@ -56,7 +56,7 @@ json: []
 )",
        complaints);
   const std::string all = complaints.ToString();
-  EXPECT_THAT(all, HasSubstr("fettle.yml:1:11: exporter: interval is less than 100ms"));
+  EXPECT_THAT(all, HasSubstr("fettle.yml:1:11: exporter: interval must be at least 100ms, not 1ms"));
   EXPECT_THAT(all, HasSubstr("did you mean \"local\"?"));
   EXPECT_THAT(all, HasSubstr("did you mean \"host\"?"));
   EXPECT_THAT(all, HasSubstr("json is not supported by this version"));

@@ -69,9 +69,9 @@ inline std::shared_ptr<const RepairsConfig> ReadConfig(const std::string& text,
     yaml::Mapping receivers(*node, "receivers", complaints);
     References references;
     references.docker_connections = {"local"};
-    references.knows_receiver = [](const std::string& name) { return name == "oncall"; };
-    references.knows_time_interval = [](const std::string& name) { return name == "nights"; };
-    references.knows_backup = [](const std::string& name) { return name == "leads-db"; };
+    references.receivers = {"oncall"};
+    references.time_intervals = {"nights"};
+    references.backups = {"leads-db"};
     const FakeJudge judge;
     references.check_expression = [&](std::string_view text_) { return judge.Check(text_); };
     config = ReadRepairs(receivers, references);

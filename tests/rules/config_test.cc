@@ -87,7 +87,7 @@ interval: 1m
   EXPECT_EQ(complaints_,
             "DIR/bad.yml:1:45: group \"g\", rule 1, \"A\": could not parse expression: "
             "1:2: parse error: unclosed left parenthesis\n"
-            "fettle.yml:2:22: rules: evaluation_interval must be at least 100ms\n"
+            "fettle.yml:2:22: rules: evaluation_interval must be at least 100ms, not 10ms\n"
             "fettle.yml:3:19: rules: external_labels: \"a-b\" is not a label name\n"
             "fettle.yml:3:32: rules: external_labels.d must be a word\n"
             "fettle.yml:4:23: rules: rule_files: there is no file \"DIR/missing.yml\"\n"

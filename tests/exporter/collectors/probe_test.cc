@@ -232,7 +232,7 @@ TEST_F(ProbeConfigTest, ComplainsAboutEverythingAtOnce) {
   EXPECT_THAT(all, HasSubstr("url \"web:8080\" does not begin with http:// or https://"));
   EXPECT_THAT(all, HasSubstr("health has two probes named \"web\""));
   EXPECT_THAT(all, HasSubstr("there is no connection named \"lead\", did you mean \"leads\"?"));
-  EXPECT_THAT(all, HasSubstr("interval is less than 100ms"));
+  EXPECT_THAT(all, HasSubstr("interval must be at least 100ms"));
   EXPECT_THAT(all, HasSubstr("fettle.yml:5:3: exporter.health: a probe needs exactly one of"));
   EXPECT_THAT(all, HasSubstr("\"command\" is missing"));
   EXPECT_THAT(all, HasSubstr("did you mean \"address\"?"));

@@ -86,7 +86,7 @@ TEST_F(WatchTest, ReadsItsConfigurationAndComplains) {
   EXPECT_THAT(wrong, HasSubstr("\"a\" is watched twice"));
   EXPECT_THAT(wrong, HasSubstr("\"glob\" is missing"));
   EXPECT_THAT(wrong, HasSubstr("\"files\" is missing"));
-  EXPECT_THAT(wrong, HasSubstr("restic repository is not supported yet"));
+  EXPECT_THAT(wrong, HasSubstr("restic is not supported by this version"));
   EXPECT_THAT(wrong, HasSubstr("unknown key \"glob\""));
 }
 

@@ -91,10 +91,10 @@ TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
   const std::string all = complaints_.ToString();
   for (const char* part : {
            "there is no connection named \"lead\", did you mean \"leads\"?",
-           "path \"backups\" is not absolute",
-           "fettle.yml:5:13: schedule: ",
+           "path must be absolute, not \"backups\"",
+           "fettle.yml:5:20: receivers.backups.schedule: ",
            "attempts must be at least 1",
-           "base is more than cap",
+           "base 2m is longer than cap 1m",
            "retention is not supported by this version",
            "mirror is not supported by this version",
            "memory_max is less than 16MiB",

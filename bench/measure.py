@@ -223,6 +223,16 @@ def restart(build, out, count=25):
     for name, took in (("fettle", ours), ("autoheal", theirs)):
         with open(os.path.join(out, f"restart_{name}.tsv"), "w") as f:
             f.writelines(f"{t:.4f}\n" for t in sorted(took))
+    subprocess.run(["gnuplot"], text=True, check=True, input=f"""
+set terminal svg size 720,360 background rgb 'white'
+set output '{out}/restart.svg'
+set title 'engine says unhealthy, restart called: seconds (log), sorted trials'
+set logscale y
+set ylabel 's'
+set grid y
+set key left top
+plot '{out}/restart_fettle.tsv' with linespoints title 'fettle', '{out}/restart_autoheal.tsv' with linespoints title 'docker-autoheal loop'
+""")
     row(out, f"unhealthy to restart called, median of {count}", statistics.median(ours), statistics.median(theirs), "s", "docker-autoheal's loop")
     row(out, f"unhealthy to restart called, worst of {count}", max(ours), max(theirs), "s", "docker-autoheal's loop")
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/utf8.h"
+#include "common/wildcards.h"
 
 namespace fettle {
 namespace {
@@ -86,19 +87,8 @@ Result<std::shared_ptr<const re2::RE2>> Compile(const std::string& pattern) {
               ExplainRegexp(regexp->error_code()), regexp->error_arg());
 }
 
-// The literals of a|b|c, sorted; empty if it is more than that.
-std::vector<std::string> SplitLiterals(std::string_view pattern) {
-  if (pattern.find_first_of("\\.+*?()[]{}^$") != std::string_view::npos) return {};
-  std::vector<std::string> out;
-  for (;;) {
-    const std::size_t bar = pattern.find('|');
-    out.emplace_back(pattern.substr(0, bar));
-    if (bar == std::string_view::npos) break;
-    pattern.remove_prefix(bar + 1);
-  }
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
-  return out;
+bool MatchesRegexp(const re2::RE2& regexp, std::string_view value) {
+  return re2::RE2::PartialMatch(re2::StringPiece(value.data(), value.size()), regexp);
 }
 
 std::string_view OperatorText(Matcher::Type type) {
@@ -151,11 +141,11 @@ Result<Matcher> Matcher::Make(Type type, std::string name, std::string value) {
     matcher.way_ = Way::kAnything;
   } else if (pattern == ".+") {
     matcher.way_ = Way::kSomething;
-  } else if (matcher.literals_ = SplitLiterals(pattern);
-             !matcher.literals_.empty() && IsUtf8(pattern)) {
-    matcher.way_ = Way::kLiterals;
+  } else if (auto simple = IsUtf8(pattern) ? Wildcards::Parse(pattern) : std::nullopt) {
+    matcher.literals_ = simple->Literals();
+    matcher.way_ = matcher.literals_.empty() ? Way::kWildcards : Way::kLiterals;
+    matcher.wildcards_ = std::make_shared<const Wildcards>(*std::move(simple));
   } else {
-    matcher.literals_.clear();
     auto regexp = Compile(pattern);
     if (!regexp) return tl::unexpected(regexp.error());
     matcher.regexp_ = *std::move(regexp);
@@ -171,13 +161,16 @@ bool Matcher::Matches(std::string_view value) const {
       return (value == value_) == wanted;
     case Way::kLiterals:
       return std::binary_search(literals_.begin(), literals_.end(), value) == wanted;
+    case Way::kWildcards:
+      if (IsUtf8(value)) return wildcards_->Matches(value) == wanted;
+      // RE2 has an opinion on broken characters. They are rare enough to compile it anew.
+      return MatchesRegexp(**Compile(value_), value) == wanted;
     case Way::kAnything:
       return wanted;
     case Way::kSomething:
       return !value.empty() == wanted;
     case Way::kRegexp:
-      return re2::RE2::PartialMatch(re2::StringPiece(value.data(), value.size()), *regexp_) ==
-             wanted;
+      return MatchesRegexp(*regexp_, value) == wanted;
   }
   return false;
 }

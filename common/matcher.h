@@ -16,6 +16,8 @@ class RE2;
 
 namespace fettle {
 
+class Wildcards;  // common/wildcards.h
+
 class Matcher {
  public:
   enum class Type { kEqual, kNotEqual, kRegexp, kNotRegexp };
@@ -33,8 +35,8 @@ class Matcher {
   const std::string& value() const { return value_; }
   // name="value", as Alertmanager prints it.
   std::string ToString() const;
-  // Of a regexp that is only literals joined by |, those literals, sorted: an index can look them
-  // up instead of trying every value. Empty for all others.
+  // Of a regexp that can match only so many texts ("a|b", "web[1-3]"), those texts, sorted: an
+  // index can look them up instead of trying every value. Empty for all others.
   const std::vector<std::string>& literals() const { return literals_; }
   bool operator==(const Matcher& other) const {
     return type_ == other.type_ && name_ == other.name_ && value_ == other.value_;
@@ -47,8 +49,10 @@ class Matcher {
   std::string value_;
   std::shared_ptr<const re2::RE2> regexp_;
   // How it is answered; only kRegexp asks RE2.
-  enum class Way { kText, kRegexp, kLiterals, kAnything, kSomething } way_ = Way::kText;
+  enum class Way { kText, kRegexp, kLiterals, kWildcards, kAnything, kSomething };
+  Way way_ = Way::kText;
   std::vector<std::string> literals_;
+  std::shared_ptr<const Wildcards> wildcards_;
 };
 
 using Matchers = std::vector<Matcher>;

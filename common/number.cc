@@ -84,7 +84,7 @@ char* Copy(std::string_view text, char* to) {
 
 // Eight decimal digits as the bytes of a number, the first in the lowest, without '0': two and two
 // at a time. Little endian.
-std::uint64_t EightDigits(std::uint64_t number) {
+inline std::uint64_t EightDigits(std::uint64_t number) {
   const std::uint64_t fours = number / 10'000 | (number % 10'000) << 32;
   const std::uint64_t hundreds = (fours * 10'486 >> 20) & 0x0000'007f'0000'007fULL;
   const std::uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
@@ -93,7 +93,7 @@ std::uint64_t EightDigits(std::uint64_t number) {
 }
 constexpr std::uint64_t kZeros = 0x3030'3030'3030'3030ULL;
 
-char* PutEight(std::uint64_t number, char* to) {
+inline char* PutEight(std::uint64_t number, char* to) {
   const std::uint64_t text = EightDigits(number) | kZeros;
   std::memcpy(to, &text, 8);
   return to + 8;
@@ -105,9 +105,8 @@ constexpr std::array<std::uint64_t, 18> kTens = [] {
   return tens;
 }();
 
-// Of at most seventeen digits.
-char* PrintWhole(std::uint64_t number, char* to) {
-  if (number >= kTens[8]) return PutEight(number % kTens[8], PrintWhole(number / kTens[8], to));
+// Of at most eight digits.
+inline char* PrintShort(std::uint64_t number, char* to) {
   const std::uint64_t digits = EightDigits(number);
   // The last digit stays, whatever it is.
   const int unused = std::countr_zero(digits | 1ULL << 56) / 8 * 8;
@@ -116,8 +115,17 @@ char* PrintWhole(std::uint64_t number, char* to) {
   return to + 8 - unused / 8;
 }
 
+// Of at most seventeen digits.
+inline char* PrintWhole(std::uint64_t number, char* to) {
+  if (number < kTens[8]) return PrintShort(number, to);
+  if (number < kTens[16]) return PutEight(number % kTens[8], PrintShort(number / kTens[8], to));
+  to = PrintShort(number / kTens[16], to);
+  to = PutEight(number / kTens[8] % kTens[8], to);
+  return PutEight(number % kTens[8], to);
+}
+
 // number * 10^exponent, which is `value`, without an exponent.
-char* PrintFixed(double value, std::uint64_t number, int exponent, char* to) {
+inline char* PrintFixed(double value, std::uint64_t number, int exponent, char* to) {
   if (exponent >= 0) {
     to = PrintWhole(number, to);
     std::memset(to, '0', static_cast<std::size_t>(exponent));

@@ -100,7 +100,7 @@ TEST(MatcherTest, TellsItsLiteralsToAnIndex) {
   EXPECT_EQ(literals(Type::kRegexp, "b|a|b|"), (Literals{"", "a", "b"}));
   EXPECT_EQ(literals(Type::kRegexp, "only"), (Literals{"only"}));
   EXPECT_EQ(literals(Type::kRegexp, "a|b.c"), Literals{});
-  EXPECT_EQ(literals(Type::kRegexp, "(a|b)"), Literals{});
+  EXPECT_EQ(literals(Type::kRegexp, "(a|b)"), (Literals{"a", "b"}));
   EXPECT_EQ(literals(Type::kEqual, "a|b"), Literals{});
 }
 

@@ -33,9 +33,11 @@ void WriteSeries(const promql::Series& series, JsonWriter& json) {
   json.Key("values").Raw(points).EndObject();
 }
 
-void WriteElement(const promql::Element& element, Time at, JsonWriter& json) {
-  std::string point;
-  AppendPoint(ToMillis(at), element.value, point);
+// All elements have one time: `stamp` is [1435781451.781,"
+void WriteElement(const promql::Element& element, std::string_view stamp, JsonWriter& json) {
+  std::string point(stamp);
+  AppendSampleValue(element.value, point);
+  point += "\"]";
   json.BeginObject().Key("metric");
   WriteLabels(*element.labels, json);
   json.Key("value").Raw(point).EndObject();
@@ -96,7 +98,10 @@ WrittenValue WriteValue(const promql::Value& value, std::size_t limit, JsonWrite
     default: {
       json.Field("resultType", "vector").Key("result").BeginArray();
       const std::size_t shown = count(value.vector.size());
-      for (std::size_t i = 0; i < shown; ++i) WriteElement(value.vector[i], value.at, json);
+      std::string stamp = "[";
+      AppendTimestamp(ToMillis(value.at), stamp);
+      stamp += ",\"";
+      for (std::size_t i = 0; i < shown; ++i) WriteElement(value.vector[i], stamp, json);
       json.EndArray();
     }
   }

@@ -24,6 +24,13 @@ class SelectorOperator final : public Operator {
   }
 
   Status Fill(std::size_t row, Cells& out) override {
+    if (steps() == 1 && selection_.newest(row)) {
+      const rules::Selection::Newest& newest = *selection_.newest(row);
+      const bool as_time = times_ && !IsAbsent(newest.value);
+      out[0] = as_time ? static_cast<double>(newest.time) / 1000 : newest.value;
+      evaluation().CountRead(1);
+      return evaluation().Spend(1);
+    }
     Evaluation::ScratchSamples scratch(evaluation());
     rules::SampleColumns& samples = *scratch;
     selection_.Read(row, reach_.First(grid_) - lookback_, reach_.Last(grid_), samples);

@@ -150,6 +150,15 @@ LabelIndex::Candidates LabelIndex::Find(const Matchers& matchers) const {
   return out;
 }
 
+std::size_t LabelIndex::CountAtMost(const Matchers& matchers) const {
+  std::size_t count = all_.view().size();
+  for (const Matcher& matcher : matchers) {
+    if (matcher.type() != Matcher::Type::kEqual || matcher.value().empty()) continue;
+    count = std::min(count, FindEqual(matcher.name(), matcher.value()).size());
+  }
+  return count;
+}
+
 std::vector<std::string_view> LabelIndex::Names() const {
   std::vector<std::string_view> out;
   out.reserve(names_.size());

@@ -50,6 +50,8 @@ class LabelIndex {
     std::vector<const Matcher*> unasked;
   };
   Candidates Find(const Matchers& matchers) const;
+  // No more candidates than this, told by the rarest label that is asked for exactly.
+  std::size_t CountAtMost(const Matchers& matchers) const;
 
   // Sorted.
   std::vector<std::string_view> Names() const;

@@ -114,7 +114,11 @@ struct SelectionAccess {
     if (series.open && series.last_time() > from && series.open->first_time() <= selection.to_) {
       selection.chunks_.push_back({series.open, nullptr, series.writer.samples});
     }
-    if (series.rich != nullptr) AddRuns(selection, *series.rich, entry);
+    if (series.rich != nullptr) {
+      AddRuns(selection, *series.rich, entry);
+    } else if (series.last_time() > from && series.last_time() <= selection.to_) {
+      entry.newest = {series.last_time(), series.last_value()};
+    }
     entry.chunks = static_cast<std::uint32_t>(selection.chunks_.size()) - entry.first_chunk;
     if (entry.chunks == 0) return;
     entry.labels = head.Show(series);
@@ -309,6 +313,11 @@ Status SampleStore::Write(const WriteBatch& batch, const WriteOptions& options) 
 }
 
 void SampleStore::OnEventChange(ChangeObserver observer) { impl_->observer = std::move(observer); }
+
+std::size_t SampleStore::CountAtMost(const Matchers& matchers) const {
+  const std::shared_lock lock(impl_->mutex);
+  return impl_->head.index().CountAtMost(matchers);
+}
 
 Selection SampleStore::Select(const Matchers& matchers, Time from, Time to) const {
   Selection selection;

@@ -67,6 +67,8 @@ class SampleStore final : public SampleSink {
 
   // The series that match all matchers and may have samples in (from, to], in order of creation.
   Selection Select(const Matchers& matchers, Time from, Time to) const;
+  // How many series those are at most, told cheaply.
+  std::size_t CountAtMost(const Matchers& matchers) const;
 
   // Forgets samples older than now - retention, and series without samples. Bounded work a call is
   // not promised: one pass over all series. The root calls it every minute or so.

@@ -45,6 +45,13 @@ class Selection {
   // Replaces what is in `into` by the samples in (from, to]; the buffer is meant to be reused.
   void Read(std::size_t series, std::int64_t from_exclusive, std::int64_t to,
             SampleColumns& into) const;
+  // The newest of all samples in the selected time, if it is a number that is known without
+  // reading: mostly so if the time selected ends now.
+  struct Newest {
+    std::int64_t time = 0;
+    double value = 0;
+  };
+  const std::optional<Newest>& newest(std::size_t series) const { return series_[series].newest; }
   // The newest sample in the selected time; nullopt if there is none.
   std::optional<Sample> Last(std::size_t series) const;
 
@@ -60,6 +67,7 @@ class Selection {
   };
   struct Entry {
     LabelsPtr labels;
+    std::optional<Newest> newest{};
     bool histograms = false;
     bool runs = false;  // some samples are not in chunks
     std::uint32_t first_chunk = 0;

@@ -109,7 +109,7 @@ TEST(QueryApiTest, CountsItsQueries) {
     if (family.name == "prometheus_engine_query_samples_total") samples = family.points[0].value;
     if (family.name == "prometheus_engine_queries") running = family.points[0].value;
   }
-  EXPECT_EQ(samples, 4);
+  EXPECT_EQ(samples, 2);
   EXPECT_EQ(running, 0);
 }
 

@@ -39,28 +39,19 @@ void MatrixWriter::MakeStamps(const promql::Grid& grid) {
   }
 }
 
-void MatrixWriter::WriteRow(const promql::Row& row) {
+void MatrixWriter::BeginSeries(const promql::Row& row, std::string& out) {
   JsonWriter json;
   json.BeginObject();
   for (const auto& [name, value] : *row.labels) {
     if (!row.Hides(name)) json.Field(name, value);
   }
   json.EndObject();
-  out_ += series_ > 1 ? R"(,{"metric":)" : R"({"metric":)";
-  out_ += json.Take();
+  out += out.back() == '[' ? R"({"metric":)" : R"(,{"metric":)";
+  out += json.Take();
+  out += R"(,"values":)";
 }
 
-void MatrixWriter::Take(const promql::Row& row, const promql::Grid& grid,
-                        const std::vector<double>& cells, std::size_t) {
-  if (limit_ > 0 && series_ == limit_) {
-    truncated_ = true;
-    return;
-  }
-  ++series_;
-  if (stamps_.size() != grid.steps) MakeStamps(grid);
-  WriteRow(row);
-  out_ += R"(,"values":)";
-  const std::size_t first = out_.size();
+void MatrixWriter::WritePoints(const promql::Grid& grid, const std::vector<double>& cells) {
   std::array<char, kPointsPerBlock * kPointBytesMax> block;
   for (std::size_t step = 0; step < grid.steps;) {
     const std::size_t until = std::min(step + kPointsPerBlock, grid.steps);
@@ -75,8 +66,25 @@ void MatrixWriter::Take(const promql::Row& row, const promql::Grid& grid,
     }
     out_.append(block.data(), to);
   }
-  out_[first] = '[';  // where the first point's comma was
-  out_ += "]}";
+}
+
+void MatrixWriter::Take(const promql::Row& row, const promql::Grid& grid,
+                        const std::vector<double>& cells, std::size_t) {
+  if (limit_ > 0 && series_ == limit_) {
+    truncated_ = true;
+    return;
+  }
+  ++series_;
+  if (stamps_.size() != grid.steps) MakeStamps(grid);
+  if (!in_pieces_) BeginSeries(row, out_);
+  const std::size_t begin = out_.size();
+  WritePoints(grid, cells);
+  if (in_pieces_) {
+    pieces_.push_back({row, begin, out_.size()});
+  } else {
+    out_[begin] = '[';  // where the first point's comma was
+    out_ += "]}";
+  }
   if (series_ == 1) {
     // The others are about as long.
     const std::size_t all = out_.size() * std::min(expected_, kReservedBytesMax / out_.size());
@@ -84,9 +92,50 @@ void MatrixWriter::Take(const promql::Row& row, const promql::Grid& grid,
   }
 }
 
+promql::RowSink* MatrixWriter::Later() {
+  later_ = std::make_unique<MatrixWriter>("", limit_);
+  prefix_ = std::move(out_);
+  out_.clear();
+  later_->out_.clear();
+  in_pieces_ = later_->in_pieces_ = true;
+  return later_.get();
+}
+
+// Both halves are sorted by labels; a series may be in one alone.
+std::string MatrixWriter::Join() {
+  std::string out = std::move(prefix_);
+  constexpr std::size_t kLabelBytes = 256;  // a guess
+  const std::size_t series = std::max(pieces_.size(), later_->pieces_.size());
+  out.reserve(out.size() + out_.size() + later_->out_.size() + series * kLabelBytes);
+  auto early = pieces_.begin();
+  auto late = later_->pieces_.begin();
+  std::size_t written = 0;
+  while (early != pieces_.end() || late != later_->pieces_.end()) {
+    if (limit_ > 0 && written++ == limit_) {
+      truncated_ = true;
+      break;
+    }
+    const bool take_late = early == pieces_.end() ||
+                           (late != later_->pieces_.end() && !FinallyBefore(early->row, late->row));
+    const bool take_early = early != pieces_.end() && (late == later_->pieces_.end() ||
+                                                       !FinallyBefore(late->row, early->row));
+    BeginSeries(take_early ? early->row : late->row, out);
+    const std::size_t begin = out.size();
+    if (take_early) out.append(out_, early->begin, early->end - early->begin);
+    if (take_late) out.append(later_->out_, late->begin, late->end - late->begin);
+    out[begin] = '[';
+    out += "]}";
+    early += take_early ? 1 : 0;
+    late += take_late ? 1 : 0;
+  }
+  truncated_ = truncated_ || later_->truncated_;
+  return out;
+}
+
 std::string MatrixWriter::Finish() {
-  out_ += "]}";
-  return std::move(out_);
+  std::string out = later_ ? Join() : std::move(out_);
+  out += "]}";
+  return out;
 }
 
 }  // namespace fettle::rules

@@ -1,9 +1,9 @@
 // Writes the answer of a range query as it is computed, series by series: nothing is held but the
-// text. One query each, one thread.
+// text. One query each; one thread, and another for Later().
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,11 +20,13 @@ class MatrixWriter final : public promql::RowSink {
   void Expect(std::size_t rows) override { expected_ = rows; }
   void Take(const promql::Row& row, const promql::Grid& grid, const std::vector<double>& cells,
             std::size_t present) override;
+  // Then Finish() puts the points of both together.
+  promql::RowSink* Later() override;
 
-  // Whether series were left out.
-  bool truncated() const { return truncated_; }
   // The whole text; once.
   std::string Finish();
+  // Whether series were left out. After Finish().
+  bool truncated() const { return truncated_; }
 
  private:
   // What stands before a value, alike in all series: ,[1435781451.781,"
@@ -33,8 +35,16 @@ class MatrixWriter final : public promql::RowSink {
     char text[kBytes];
     std::size_t size;
   };
+  // Points of one series within `out_`, where there are two halves to put together.
+  struct Piece {
+    promql::Row row;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+  };
   void MakeStamps(const promql::Grid& grid);
-  void WriteRow(const promql::Row& row);
+  void BeginSeries(const promql::Row& row, std::string& out);
+  void WritePoints(const promql::Grid& grid, const std::vector<double>& cells);
+  std::string Join();
 
   const std::size_t limit_;
   std::size_t expected_ = 0;
@@ -42,6 +52,10 @@ class MatrixWriter final : public promql::RowSink {
   bool truncated_ = false;
   std::vector<Stamp> stamps_;
   std::string out_;
+  std::string prefix_;  // of the whole, where `out_` is pieces
+  bool in_pieces_ = false;
+  std::vector<Piece> pieces_;
+  std::unique_ptr<MatrixWriter> later_;
 };
 
 }  // namespace fettle::rules

@@ -257,7 +257,8 @@ struct QueryApi::Impl {
           return asked->engine.RangeInto(*asked->expr, *start, *end, **step, deadline, writer);
         },
         [&](const promql::Answer&) {
-          ApiBody body = Shown(writer.Finish(), writer.truncated());
+          std::string text = writer.Finish();
+          ApiBody body = Shown(std::move(text), writer.truncated());
           body.begun = true;
           return body;
         });

@@ -1,12 +1,17 @@
 #include "rules/promql/engine.h"
 
 #include <algorithm>
+#include <array>
+#include <latch>
 #include <numeric>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include "rules/promql/evaluation.h"
 #include "rules/promql/open.h"
 #include "rules/promql/range_source.h"
+#include "rules/promql/workload.h"
 
 namespace fettle::promql {
 namespace {
@@ -84,6 +89,96 @@ std::vector<std::size_t> OrderByLabels(const std::vector<Row>& rows) {
   return order;
 }
 
+// An expression over some of a query's steps.
+class StepRun {
+ public:
+  StepRun(const Engine::Deps& deps, const EngineOptions& options, const Evaluation::Query& query,
+          const Grid& grid, Budget& budget)
+      : options_(options),
+        query_(query),
+        grid_(grid),
+        evaluation_(deps.samples, deps.clock, options_, query, budget) {}
+
+  Status Open(const Expr& expr) {
+    if (Status status = evaluation_.Hold(grid_.steps); !status) return status;
+    Result<OperatorPtr> opened = DropNames(promql::Open(evaluation_, expr, grid_), options_);
+    if (!opened) return tl::unexpected(opened.error());
+    rows_ = std::move(*opened);
+    return {};
+  }
+
+  Status GiveTo(RowSink& sink) {
+    Evaluation::Scratch cells(evaluation_, grid_.steps);
+    sink.Expect(rows_->rows().size());
+    for (const std::size_t row : OrderByLabels(rows_->rows())) {
+      if (Status status = rows_->Fill(row, *cells); !status) return status;
+      std::size_t present = 0;
+      for (const double cell : *cells) present += IsAbsent(cell) ? 0 : 1;
+      if (present == 0) continue;
+      if (Status status = evaluation_.Hold(present); !status) return status;
+      sink.Take(rows_->rows()[row], grid_, *cells, present);
+    }
+    return {};
+  }
+
+  bool needs_all_steps() const { return evaluation_.needs_all_steps(); }
+  Answer Finish() {
+    return promql::Finish(evaluation_,
+                          {.type = ValueType::kMatrix, .at = TimeFromMillis(query_.end)});
+  }
+
+ private:
+  const EngineOptions options_;
+  const Evaluation::Query query_;
+  const Grid grid_;
+  Evaluation evaluation_;
+  OperatorPtr rows_;
+};
+
+// What `later` found is said too, once.
+Answer Together(Answer answer, Answer later) {
+  for (Annotation& annotation : later.annotations) {
+    const auto same = [&](const Annotation& known) { return known.text == annotation.text; };
+    if (std::none_of(answer.annotations.begin(), answer.annotations.end(), same)) {
+      answer.annotations.push_back(std::move(annotation));
+    }
+  }
+  answer.samples += later.samples;
+  answer.samples_peak = std::max(answer.samples_peak, later.samples_peak);
+  return answer;
+}
+
+// The first half of the steps here, the second one on another thread: no step depends on another.
+// Nullopt, and nothing given to the sinks, if the query is one of the few that look at all steps.
+Result<std::optional<Answer>> RunHalves(const Engine::Deps& deps, const EngineOptions& options,
+                                        const Expr& expr, const Evaluation::Query& query,
+                                        const Grid& grid, RowSink& sink, RowSink& later) {
+  const std::size_t half = grid.steps / 2;
+  Budget budget(options.samples_max);
+  StepRun first(deps, options, query, {grid.start, grid.step, half}, budget);
+  StepRun second(deps, options, query, {grid.At(half), grid.step, grid.steps - half}, budget);
+  std::latch both_open(2);
+  std::array<Status, 2> opened;
+  Status ran;
+  Status ran_later;
+  const auto run = [&](StepRun& mine, Status& mine_opened, RowSink& to) -> Status {
+    mine_opened = mine.Open(expr);
+    both_open.arrive_and_wait();
+    const bool whole = first.needs_all_steps() || second.needs_all_steps();
+    if (whole || !opened[0] || !opened[1]) return {};
+    return mine.GiveTo(to);
+  };
+  {
+    const std::jthread helper([&] { ran_later = run(second, opened[1], later); });
+    ran = run(first, opened[0], sink);
+  }
+  if (first.needs_all_steps() || second.needs_all_steps()) return std::optional<Answer>();
+  for (const Status& status : {opened[0], opened[1], ran, ran_later}) {
+    if (!status) return tl::unexpected(status.error());
+  }
+  return Together(first.Finish(), second.Finish());
+}
+
 }  // namespace
 
 Engine::Engine(Deps deps, EngineOptions options) : deps_(deps), options_(options) {}
@@ -96,8 +191,9 @@ Engine Engine::WithLookback(Millis lookback) const {
 
 Result<Answer> Engine::Instant(const Expr& expr, Time at, BootTime deadline) const {
   const std::int64_t now = ToMillis(at);
+  Budget budget(options_.samples_max);
   Evaluation evaluation(deps_.samples, deps_.clock, options_,
-                        {.start = now, .end = now, .step = 0, .deadline = deadline});
+                        {.start = now, .end = now, .step = 0, .deadline = deadline}, budget);
   const Grid grid{.start = now};
   const Expr& inner = Unwrap(expr);
   if (const auto* string = As<StringLiteral>(inner)) {
@@ -156,29 +252,27 @@ Result<Answer> Engine::RangeInto(const Expr& expr, Time start, Time end, Millis 
                 "invalid expression type {} for range query, must be Scalar or instant Vector",
                 Quote(ToString(expr.type)));
   }
-  Value value{.type = ValueType::kMatrix, .at = end};
-  Evaluation evaluation(
-      deps_.samples, deps_.clock, options_,
-      {.start = ToMillis(start), .end = ToMillis(end), .step = step.count(), .deadline = deadline});
-  if (end < start) return Finish(evaluation, std::move(value));
-  const Grid grid{.start = ToMillis(start),
-                  .step = step.count(),
+  if (end < start) return Answer{.value = {.type = ValueType::kMatrix, .at = end}};
+  const Evaluation::Query query{
+      .start = ToMillis(start), .end = ToMillis(end), .step = step.count(), .deadline = deadline};
+  const Grid grid{.start = query.start,
+                  .step = query.step,
                   .steps = static_cast<std::size_t>((end - start) / step) + 1};
-  if (Status status = evaluation.Hold(grid.steps); !status) return tl::unexpected(status.error());
-  const Result<OperatorPtr> opened = DropNames(Open(evaluation, expr, grid), options_);
-  if (!opened) return tl::unexpected(opened.error());
-  Operator& rows = **opened;
-  Evaluation::Scratch cells(evaluation, grid.steps);
-  sink.Expect(rows.rows().size());
-  for (const std::size_t row : OrderByLabels(rows.rows())) {
-    if (Status status = rows.Fill(row, *cells); !status) return tl::unexpected(status.error());
-    std::size_t present = 0;
-    for (const double cell : *cells) present += IsAbsent(cell) ? 0 : 1;
-    if (present == 0) continue;
-    if (Status status = evaluation.Hold(present); !status) return tl::unexpected(status.error());
-    sink.Take(rows.rows()[row], grid, *cells, present);
+  if (WorthTwoThreads(EstimateWorkload(deps_.samples, expr), end - start, grid.steps,
+                      options_.cells_for_two_threads)) {
+    if (RowSink* const later = sink.Later()) {
+      Result<std::optional<Answer>> answer =
+          RunHalves(deps_, options_, expr, query, grid, sink, *later);
+      if (!answer) return tl::unexpected(answer.error());
+      if (*answer) return *std::move(*answer);
+    }
   }
-  return Finish(evaluation, std::move(value));
+  Budget budget(options_.samples_max);
+  StepRun run(deps_, options_, query, grid, budget);
+  Status status = run.Open(expr);
+  if (status) status = run.GiveTo(sink);
+  if (!status) return tl::unexpected(status.error());
+  return run.Finish();
 }
 
 }  // namespace fettle::promql

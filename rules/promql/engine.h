@@ -24,6 +24,9 @@ struct EngineOptions {
   Millis default_step = std::chrono::minutes(1);
   // Metric names are removed at the very end, so that label_replace can still see them.
   bool delayed_name_removal = false;
+  // Range queries that may compute so many cells are shared by two threads: starting one takes some
+  // 50 us, as long as that.
+  std::size_t cells_for_two_threads = 20'000;
 };
 
 struct Row;  // rules/promql/row.h
@@ -38,6 +41,9 @@ class RowSink {
   // `cells` has one a step, `present` (at least one) of them not Absent().
   virtual void Take(const Row& row, const Grid& grid, const std::vector<double>& cells,
                     std::size_t present) = 0;
+  // A sink of its own for the later steps of the same answer, filled at the same time by another
+  // thread; null if there is none. Called before anything else, or not at all.
+  virtual RowSink* Later() { return nullptr; }
 };
 
 class Engine {

@@ -11,12 +11,15 @@ Status Evaluation::CheckDeadline() {
 }
 
 Status Evaluation::Hold(std::size_t numbers) {
-  if (numbers > options_.samples_max || held_ > options_.samples_max - numbers) {
+  const std::size_t held = numbers > budget_.max ? numbers : budget_.held += numbers;
+  if (held > budget_.max) {
+    if (numbers <= budget_.max) budget_.held -= numbers;
     return Fail(Cause::kLimit,
                 "query processing would load too many samples into memory in query execution");
   }
-  held_ += numbers;
-  peak_ = std::max(peak_, held_);
+  std::size_t peak = budget_.peak;
+  while (peak < held && !budget_.peak.compare_exchange_weak(peak, held)) {
+  }
   return {};
 }
 

@@ -2,6 +2,7 @@
 // the thread that works on it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <string>
 #include <unordered_set>
@@ -17,6 +18,14 @@
 
 namespace fettle::promql {
 
+// How many numbers a query may hold in memory, and holds; shared by the threads that work on it.
+struct Budget {
+  explicit Budget(std::size_t m) : max(m) {}
+  const std::size_t max;
+  std::atomic<std::size_t> held = 0;
+  std::atomic<std::size_t> peak = 0;
+};
+
 // Not safe from several threads.
 class Evaluation {
  public:
@@ -27,8 +36,8 @@ class Evaluation {
     BootTime deadline = BootTime::max();
   };
   Evaluation(const rules::SampleStore& samples, const Clock& clock, const EngineOptions& options,
-             Query query)
-      : samples_(samples), clock_(clock), options_(options), query_(query) {}
+             Query query, Budget& budget)
+      : samples_(samples), clock_(clock), options_(options), query_(query), budget_(budget) {}
   Evaluation(const Evaluation&) = delete;
   Evaluation& operator=(const Evaluation&) = delete;
 
@@ -46,7 +55,7 @@ class Evaluation {
 
   // Counts numbers held in memory; kLimit above samples_max.
   Status Hold(std::size_t numbers);
-  void Release(std::size_t numbers) { held_ -= numbers; }
+  void Release(std::size_t numbers) { budget_.held -= numbers; }
   void CountRead(std::size_t samples) { read_ += samples; }
 
   void Warn(Span where, std::string text) { Note(Annotation::Kind::kWarning, where, text); }
@@ -54,7 +63,11 @@ class Evaluation {
 
   Annotations TakeAnnotations() { return std::move(annotations_); }
   std::size_t samples_read() const { return read_; }
-  std::size_t samples_peak() const { return peak_; }
+  std::size_t samples_peak() const { return budget_.peak; }
+
+  // Something in the query looks at all of its steps together: half of them is of no use.
+  void NeedAllSteps() { needs_all_steps_ = true; }
+  bool needs_all_steps() const { return needs_all_steps_; }
 
   // A row, and samples of a series, from a pool: their contents are of no use before they are
   // written.
@@ -93,9 +106,9 @@ class Evaluation {
   const Clock& clock_;
   const EngineOptions& options_;
   const Query query_;
+  Budget& budget_;
+  bool needs_all_steps_ = false;
   std::size_t unchecked_ = 0;
-  std::size_t held_ = 0;
-  std::size_t peak_ = 0;
   std::size_t read_ = 0;
   Annotations annotations_;
   std::unordered_set<std::string> noted_;

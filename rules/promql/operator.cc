@@ -135,6 +135,7 @@ Result<OperatorPtr> MergeSameLabels(OperatorPtr child, Merge why) {
   }
   if (members.size() == rows.size()) return child;
   Evaluation& evaluation = child->evaluation();
+  if (why == Merge::kNothingInBoth) evaluation.NeedAllSteps();
   return OperatorPtr(std::make_unique<MergeOperator>(
       std::move(child), evaluation, std::move(members), why == Merge::kNothingInBoth));
 }

@@ -133,36 +133,42 @@ class Engine:
             assert self.changed.wait_for(lambda: found() is not None, timeout=60), f"no {action} within 60 s"
             return found()
 
-    def run(self):
-        Docker.call(self.socket, "POST", "/containers/create?name=shop-web-1", {
+    def run(self, service):
+        Docker.call(self.socket, "POST", f"/containers/create?name=shop-{service}-1", {
             "Image": "box", "Cmd": ["/bin/sh", "-c", "touch /ok; trap 'exit 0' TERM; while sleep 0.05; do :; done"],
-            "Labels": {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"},
-            "Healthcheck": {"Test": ["CMD", "/bin/test", "-e", "/ok"], "Interval": int(1e9), "Timeout": int(1e9), "Retries": 1},
+            "Labels": {"com.docker.compose.project": "shop", "com.docker.compose.service": service},
+            "Healthcheck": {"Test": ["CMD", "/bin/test", "-e", "/ok"], "Interval": int(5e8), "Timeout": int(1e9), "Retries": 1},
             "HostConfig": {"NetworkMode": "none"}})
-        Docker.call(self.socket, "POST", "/containers/shop-web-1/start")
+        Docker.call(self.socket, "POST", f"/containers/shop-{service}-1/start")
 
-    def make_sick(self):
-        exec_id = Docker.call(self.socket, "POST", "/containers/shop-web-1/exec", {"Cmd": ["/bin/rm", "-f", "/ok"]})["Id"]
+    def remove(self, service):
+        Docker.call(self.socket, "DELETE", f"/containers/shop-{service}-1?force=1")
+
+    def make_sick(self, service):
+        exec_id = Docker.call(self.socket, "POST", f"/containers/shop-{service}-1/exec", {"Cmd": ["/bin/rm", "-f", "/ok"]})["Id"]
         Docker.call(self.socket, "POST", f"/exec/{exec_id}/start", {"Detach": True})
 
     def end(self):
-        subprocess.run(["docker", "-H", f"unix://{self.socket}", "rm", "-f", "shop-web-1"], capture_output=True)
+        for container in Docker.call(self.socket, "GET", "/containers/json?all=1"):
+            Docker.call(self.socket, "DELETE", f"/containers/{container['Id']}?force=1")
         self.daemon.terminate()
         self.daemon.wait()
 
 
 def trials(engine, count):
-    """Seconds from the engine's "unhealthy" to the first signal of a restart."""
+    """Seconds from the engine's "unhealthy" to the first signal of a restart. Each trial is a service of its
+    own: one that falls ill again and again is restarted after a growing pause, on purpose."""
     took = []
-    began = time.time()
     for i in range(count):
-        healthy = engine.wait("health_status: healthy", began)
         began = time.time()
+        engine.run(f"web{i}")
+        healthy = engine.wait("health_status: healthy", began)
         time.sleep((i % 10) / 10)  # every phase of a poll
-        engine.make_sick()
+        engine.make_sick(f"web{i}")
         sick = engine.wait("health_status: unhealthy", healthy)
         took.append(engine.wait("kill", sick) - sick)
-        began = sick
+        engine.wait("health_status: healthy", sick)
+        engine.remove(f"web{i}")
     return took
 
 
@@ -178,12 +184,12 @@ connections: {docker: {local: {endpoint: "unix://%s"}}}
 exporter: {interval: 15s, docker: {connection: local}}
 rules: {evaluation_interval: 15s, rule_files: [builtin]}
 receivers:
-  targets: [{name: web, docker: {connection: local, project: shop, service: web}, stop_timeout: 1s}]
+  targets: [%s]
   guards: {attempts: [1000/1h]}
   repairs:
   - name: heal
     matchers: ['alertname="ContainerUnhealthy"']
-    target: web
+    target: {label: service}
     mode: auto
     guards: {cooldown: 0s, attempts: [1000/1h]}
     verify: {within: 20s, hold: 0s}
@@ -195,9 +201,9 @@ def restart(build, out, count=25):
     with tempfile.TemporaryDirectory(prefix="fettle-bench-") as dir:
         engine = Engine(dir)
         try:
-            engine.run()
             with open(f"{dir}/fettle.yml", "w") as f:
-                f.write(CONFIG % engine.socket)
+                targets = [f"{{name: web{i}, docker: {{connection: local, project: shop, service: web{i}}}, stop_timeout: 1s}}" for i in range(count)]
+                f.write(CONFIG % (engine.socket, ", ".join(targets)))
             port = free_port()
             fettle = subprocess.Popen([f"{build}/fettle", "serve", f"--config.file={dir}/fettle.yml", f"--storage.path={dir}/state",
                                        f"--web.listen-address=127.0.0.1:{port}"], stderr=open(f"{out}/fettle.log", "w"))
@@ -210,7 +216,6 @@ def restart(build, out, count=25):
             ours = trials(engine, count)
             fettle.terminate()
             fettle.wait()
-            Docker.call(engine.socket, "POST", "/containers/shop-web-1/restart?t=1")
             stop = threading.Event()
             loop = threading.Thread(target=autoheal_loop, args=(engine.socket, stop))
             loop.start()

@@ -163,14 +163,14 @@ TEST_F(TurnTest, AProbeThatFlipsWakesAnOwnRuleAndVerifiesByIt) {
 TEST_F(TurnTest, WhatDoesNotHelpClimbsTheLadderToAPerson) {
   Boot();
   house.Answer("http://web/healthz", 500);
-  house.Pass(5min);
+  house.Pass(3min);
   EXPECT_THAT(house.engine.Acts(),
               ElementsAre("restart shop-web-1 t=10", "restart shop-web-1 t=10"));
   EXPECT_THAT(house.StateOf("revive-web"), testing::StartsWith("escalated"));
   ASSERT_THAT(house.Told("oncall"), SizeIs(1));
   EXPECT_THAT(house.Told("oncall")[0],
               AllOf(HasSubstr("RepairEscalated"), HasSubstr("revive-web"), HasSubstr("web")));
-  house.Pass(10min);
+  house.Pass(5min);
   EXPECT_THAT(house.engine.Acts(), SizeIs(2)) << "a person has it now";
 }
 
@@ -183,26 +183,26 @@ TEST_F(TurnTest, WhatAPersonStoppedOrPausedIsLeftAlone) {
   EXPECT_EQ(house.StateOf("heal-web"), "suppressed operator_intent");
   house.engine.Unpause("shop-web-1");
   house.PostAlert({{"alertname", "WebSlow"}, {"service", "web"}}, true);
-  house.Pass(5min);
+  house.Pass(1min);
   EXPECT_THAT(house.engine.Acts(), IsEmpty());
 
   house.engine.TurnUnhealthy("shop-web-1");  // and is stopped before anybody else can act
   house.engine.SomebodyStops("shop-web-1");
-  house.Pass(10min);
+  house.Pass(3min);
   EXPECT_THAT(house.engine.Acts(), IsEmpty());
   EXPECT_EQ(house.engine.Inspect("shop-web-1")->state, ContainerState::kExited);
 }
 
 TEST_F(TurnTest, ASilenceHoldsTellingAndRepair) {
   Boot();
-  house.Silence("service=web", 10min);
+  house.Silence("service=web", 3min);
   house.engine.TurnUnhealthy("shop-web-1");
-  house.Pass(9min);
+  house.Pass(2min);
   EXPECT_THAT(house.Alerts(), ElementsAre("firing ContainerUnhealthy"));
   EXPECT_THAT(house.engine.Acts(), IsEmpty());
   EXPECT_THAT(house.Told("team"), IsEmpty());
   EXPECT_EQ(house.StateOf("heal-web"), "suppressed quiet");
-  house.Pass(3min);
+  house.Pass(2min);
   EXPECT_THAT(house.engine.Acts(), ElementsAre("restart shop-web-1 t=10"));
   EXPECT_EQ(house.StateOf("heal-web"), "closed repaired");
 }
@@ -315,19 +315,19 @@ TEST(TurnCrashTest, ADeathAtAnyCommitEndsInExactlyOneRestart) {
                         .restart_policy = "unless-stopped",
                         .heals_when_started = true});
       house.Boot();
-      house.Pass(30s);
+      house.Pass(16s);
       house.store.OnCrash([] { throw ProcessDied{}; });
       house.store.CrashAtNth(nth, kept);
       bool died = false;
       try {
         house.engine.TurnUnhealthy("shop-web-1");
-        house.Pass(2min);
+        house.Pass(90s);
       } catch (const ProcessDied&) {
         died = true;
         house.Crash();
         house.clock.Pass(2s);
         house.Boot();
-        house.Pass(2min);
+        house.Pass(90s);
       }
       if (!died) break;
       ++deaths;

@@ -10,7 +10,7 @@ def machine():
     with open("/proc/cpuinfo") as f:
         text = f.read()
     model = re.search(r"model name\s*:\s*(.*)", text)
-    return f"{text.count('processor')} cores, {model[1] if model else os.uname().machine}, Linux {os.uname().release}"
+    return f"{text.count('processor')} cores, {model[1] if model else os.uname().machine}"
 
 
 def ratios(out, rows):

@@ -46,7 +46,6 @@ class WildcardsParser {
       std::optional<Alternatives> sequence = Sequence(depth);
       if (!sequence) return std::nullopt;
       for (Alternative& one : *sequence) all.push_back(std::move(one));
-      if (all.size() > Wildcards::kAlternativesMax) return std::nullopt;
     } while (Take("|"));
     return all;
   }
@@ -60,6 +59,11 @@ class WildcardsParser {
         ++at_;
         if (at_ < text_.size() && text_[at_] != '|') return std::nullopt;
         break;
+      }
+      if (kMeta.find(text_[at_]) == std::string_view::npos) {
+        for (Alternative& one : out) one.texts.back() += text_[at_];
+        if (++at_ < text_.size() && AtQuantifier()) return std::nullopt;
+        continue;
       }
       std::optional<Alternatives> item = Item(depth);
       if (!item || AtQuantifier() || !Append(*item, out)) return std::nullopt;
@@ -78,8 +82,7 @@ class WildcardsParser {
       }
       return Text(text_[at_++]);
     }
-    if (kMeta.find(text_[at_]) != std::string_view::npos) return std::nullopt;
-    return Text(text_[at_++]);
+    return std::nullopt;
   }
 
   // Lazy or not, it matches the same.
@@ -88,7 +91,6 @@ class WildcardsParser {
     return {Alternative{.texts = {"", ""}, .gaps = {least}}};
   }
 
-  // A byte of a longer character stands for itself, unless a quantifier follows.
   static Alternatives Text(char c) { return {Alternative{.texts = {std::string(1, c)}}}; }
 
   std::optional<Alternatives> Class() {
@@ -102,7 +104,6 @@ class WildcardsParser {
       }
       if (!Plain(first) || !Plain(last) || last < first) return std::nullopt;
       for (int c = first; c <= last; ++c) out.push_back(Text(static_cast<char>(c)).front());
-      if (out.size() > Wildcards::kAlternativesMax) return std::nullopt;
     }
     if (out.empty() || !Take("]")) return std::nullopt;
     return out;
@@ -117,21 +118,19 @@ class WildcardsParser {
     return inner && Take(")") ? std::move(inner) : std::nullopt;
   }
 
-  // Each of `to` followed by each of `items`.
-  static bool Append(const Alternatives& items, Alternatives& to) {
-    if (items.size() * to.size() > Wildcards::kAlternativesMax) return false;
+  // Each of `to` followed by each of `items`. None is longer than the whole expression.
+  bool Append(const Alternatives& items, Alternatives& to) const {
+    const std::size_t size = items.size() * to.size();
+    if (size > 1 && size * text_.size() > Wildcards::kBytesMax) return false;
     Alternatives out;
-    std::size_t bytes = 0;
     for (const Alternative& before : to) {
       for (const Alternative& item : items) {
-        Alternative joined = before;
-        if (!Join(item, joined)) return false;
-        for (const std::string& text : joined.texts) bytes += text.size() + sizeof(text);
-        out.push_back(std::move(joined));
+        out.push_back(before);
+        if (!Join(item, out.back())) return false;
       }
     }
     to = std::move(out);
-    return bytes <= Wildcards::kBytesMax;
+    return true;
   }
 
   static bool Join(const Alternative& item, Alternative& to) {
@@ -159,6 +158,8 @@ std::optional<Wildcards> Wildcards::Parse(std::string_view regexp) {
   if (!alternatives) return std::nullopt;
   Wildcards out;
   out.alternatives_ = std::move(*alternatives);
+  const bool many = out.alternatives_.size() > kAlternativesMax;
+  if (many && out.Literals().empty()) return std::nullopt;
   return out;
 }
 

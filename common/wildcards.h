@@ -13,9 +13,10 @@ namespace fettle {
 
 class Wildcards {
  public:
-  // More than these make an expression RE2's business.
+  // More than these make an expression RE2's business: alternatives with wildcards, and bytes of
+  // all that groups and classes multiply.
   static constexpr std::size_t kAlternativesMax = 64;
-  static constexpr std::size_t kBytesMax = 16 * 1024;  // of all alternatives together
+  static constexpr std::size_t kBytesMax = 16 * 1024;
 
   // Nullopt if it is not that simple (or not an expression at all). `regexp` is valid UTF-8, its
   // dot matches a newline, and it is anchored at both ends.

@@ -21,8 +21,12 @@ TEST(WildcardsTest, KnowsWhichTextsAreAll) {
   EXPECT_EQ(literals("x(a|(?:b|c)d)[1-3]|"),
             (Texts{"", "xa1", "xa2", "xa3", "xbd1", "xbd2", "xbd3", "xcd1", "xcd2", "xcd3"}));
   EXPECT_EQ(literals("web-.*"), Texts{});
+  std::string hosts = "h";
+  for (int i = 0; i < 500; ++i) hosts += "|host-" + std::to_string(i);
+  EXPECT_EQ(literals(hosts).size(), 501U);
+  EXPECT_EQ(literals(hosts + "|.*"), Texts{"RE2"});
   for (const char* hard : {"a.", "a*", "(a|b)+", "é?", "[^a]", "\\d", "(?i)a", "a{2}", "(a", "a)",
-                           "[a", "[]a]", "a^", "$a", "\\Qa", ".+.+", "[0-9][0-9]", "[[:alpha:]]"}) {
+                           "[a", "[]a]", "a^", "$a", "\\Qa", ".+.+", "[!-~]{2}", "[[:alpha:]]"}) {
     EXPECT_EQ(literals(hard), Texts{"RE2"}) << hard;
   }
 }

@@ -1,6 +1,7 @@
 #include "rules/promql/token.h"
 
-#include <array>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 namespace fettle::promql {
@@ -96,14 +97,18 @@ bool TakesParameter(TokenType aggregator) {
 }
 
 TokenType KeywordOf(std::string_view lower_case) {
-  if (lower_case == "inf" || lower_case == "nan") return kNumber;
-  for (const auto& [type, text] : kTexts) {
-    if (text == lower_case && (type == kAtan2 || type == kAnd || type == kOr || type == kUnless ||
-                               (type >= kAvg && type <= kRange))) {
-      return type;
+  static const std::unordered_map<std::string_view, TokenType> keywords = [] {
+    std::unordered_map<std::string_view, TokenType> out = {{"inf", kNumber}, {"nan", kNumber}};
+    for (const auto& [type, text] : kTexts) {
+      const bool word = text[0] >= 'a' && text[0] <= 'z';
+      if (word && type <= kRange) out.emplace(text, type);
     }
-  }
-  return kIdentifier;
+    return out;
+  }();
+  constexpr std::size_t kLongest = std::string_view("count_values").size();
+  if (lower_case.size() > kLongest) return kIdentifier;
+  const auto found = keywords.find(lower_case);
+  return found == keywords.end() ? kIdentifier : found->second;
 }
 
 }  // namespace fettle::promql

@@ -62,11 +62,14 @@ Result<AwsCredentials> ReadSharedCredentials(std::string_view text, std::string_
   return found;
 }
 
-AwsCredentialChain::AwsCredentialChain(const S3Connection& connection, Getenv getenv)
+AwsCredentialChain::AwsCredentialChain(const S3Connection& connection, Getenv getenv,
+                                       std::optional<Lenders> lenders)
     : id_(connection.access_key_id),
       secret_(connection.secret_access_key),
       token_(connection.session_token),
-      getenv_(getenv ? std::move(getenv) : OwnEnvironment) {}
+      region_(connection.region),
+      getenv_(getenv ? std::move(getenv) : OwnEnvironment),
+      lenders_(lenders) {}
 
 Result<AwsCredentials> AwsCredentialChain::Configured() const {
   AwsCredentials credentials;
@@ -84,13 +87,25 @@ Result<AwsCredentials> AwsCredentialChain::Configured() const {
   return credentials;
 }
 
-Result<AwsCredentials> AwsCredentialChain::Get() const {
+Result<AwsCredentials> AwsCredentialChain::Get(bool refused) const {
   if (!id_.empty() || !secret_.empty()) return Configured();
   const std::string id = getenv_("AWS_ACCESS_KEY_ID").value_or("");
   const std::string secret = getenv_("AWS_SECRET_ACCESS_KEY").value_or("");
   if (!id.empty() && !secret.empty()) {
     return AwsCredentials{id, secret, getenv_("AWS_SESSION_TOKEN").value_or("")};
   }
+  // A web identity comes before the shared file, the other lenders after it.
+  const bool web_identity = getenv_("AWS_WEB_IDENTITY_TOKEN_FILE").has_value();
+  if (lenders_ && web_identity) return Borrowed(refused);
+  Result<AwsCredentials> shared = Shared();
+  if (shared || !lenders_) return shared;
+  Result<AwsCredentials> lent = Borrowed(refused);
+  if (lent) return lent;
+  return Fail(lent.error().retryable() ? lent.error().cause : Cause::kDenied, "{}; {}",
+              shared.error().message, lent.error().message);
+}
+
+Result<AwsCredentials> AwsCredentialChain::Shared() const {
   const std::string home = getenv_("HOME").value_or("");
   const std::string file =
       getenv_("AWS_SHARED_CREDENTIALS_FILE").value_or(home + "/.aws/credentials");
@@ -107,6 +122,40 @@ Result<AwsCredentials> AwsCredentialChain::Get() const {
       "no keys for S3: none are configured, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are "
       "not both set, and {}: {}",
       file, why);
+}
+
+Result<AwsCredentials> AwsCredentialChain::Borrowed(bool refused) const {
+  const std::lock_guard lock(mutex_);
+  const Moment now = lenders_->clock.Now();
+  if (lent_ && !refused && now.wall + kRenewBefore < lent_->expires) return lent_->keys;
+  const bool usable = lent_ && now.wall < lent_->expires;
+  if (failed_at_ && now.boot < *failed_at_ + kAskAgain) {
+    if (usable) return lent_->keys;
+    return Fail(Cause::kUnavailable, "{}", failure_);
+  }
+  Result<LentKeys> asked = AskLenders();
+  if (asked) {
+    lent_ = *std::move(asked);
+    failed_at_.reset();
+    return lent_->keys;
+  }
+  failed_at_ = now.boot;
+  failure_ = asked.error().message;
+  if (usable) return lent_->keys;
+  return tl::unexpected(asked.error());
+}
+
+Result<LentKeys> AwsCredentialChain::AskLenders() const {
+  Result<LentKeys> lent = AskWebIdentity(lenders_->transport, getenv_, region_);
+  if (lent || lent.error().cause != Cause::kNotFound) return lent;
+  lent = AskContainer(lenders_->transport, getenv_);
+  if (lent || lent.error().cause != Cause::kNotFound) return lent;
+  return AskInstance(lenders_->transport, getenv_);
+}
+
+std::optional<Time> AwsCredentialChain::Expiry() const {
+  const std::lock_guard lock(mutex_);
+  return lent_ ? std::optional(lent_->expires) : std::nullopt;
 }
 
 }  // namespace fettle

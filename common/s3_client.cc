@@ -77,7 +77,8 @@ Client::Client(S3::Deps deps, std::string connection_name, S3Connection connecti
       name_(std::move(connection_name)),
       connection_(std::move(connection)),
       options_(options),
-      chain_(connection_, deps_.getenv) {}
+      chain_(connection_, deps_.getenv, AwsCredentialChain::Lenders{deps_.transport, deps_.clock}) {
+}
 
 std::string Client::Url(const Call& call, const std::string& region) const {
   std::string base = connection_.endpoint;
@@ -116,6 +117,13 @@ tl::expected<Answer, Failure> Client::Do(Call call) {
 
   const BootTime deadline = deps_.clock.Now().boot + options_.budget;
   Result<AwsCredentials> credentials = chain_.Get();
+  if (const std::optional<Time> expiry = chain_.Expiry()) {
+    deps_.metrics
+        .Gauge("fettle_s3_credentials_expiry_timestamp_seconds",
+               "When the keys that AWS lent expire; they are renewed before.",
+               {{"connection", name_}})
+        .Set(ToSeconds(*expiry));
+  }
   bool keys_read_again = false;
   bool clock_set = false;
   bool moved = false;
@@ -138,7 +146,7 @@ tl::expected<Answer, Failure> Client::Do(Call call) {
       case Verdict::kCredentials:
         if (!std::exchange(keys_read_again, true)) {
           const AwsCredentials before = *credentials;
-          credentials = chain_.Get();
+          credentials = chain_.Get(true);
           again = !credentials || *credentials != before;
         }
         break;
@@ -211,6 +219,10 @@ Client::Try Client::Once(const Call& call, HttpRequest& request, const AwsCreden
     outcome.verdict = begun ? Verdict::kPermanent : Classify(response.error());
     outcome.error = response.error();
     return outcome;
+  }
+  if (const auto theirs = ParseHttpDate(response->headers.Get("Date"))) {
+    seen_skew_ms_ = (*theirs - deps_.clock.Now().wall).count();
+    skew_seen_ = true;
   }
   if (!IsSuccess(response->status)) {
     outcome.body = ReadError(call.on_body ? error_body : response->body);

@@ -58,6 +58,9 @@ class Client {
   bool Pause(int n);
 
   bool LastFailureWasThrottle() const { return last_was_throttle_; }
+  std::optional<Millis> ClockSkew() const {
+    return skew_seen_ ? std::optional(Millis(seen_skew_ms_)) : std::nullopt;
+  }
   bool IsAws() const { return connection_.endpoint.empty(); }
   const S3Connection& connection() const { return connection_; }
   const S3::Deps& deps() const { return deps_; }
@@ -88,8 +91,10 @@ class Client {
   const AwsCredentialChain chain_;
   Sigv4 signer_{"s3"};
   std::atomic<bool> last_was_throttle_{false};
-  std::atomic<std::int64_t> skew_ms_{0};  // theirs minus ours
-  std::mutex mutex_;                      // guards the regions
+  std::atomic<std::int64_t> skew_ms_{0};       // theirs minus ours
+  std::atomic<std::int64_t> seen_skew_ms_{0};  // of the newest answer
+  std::atomic<bool> skew_seen_{false};
+  std::mutex mutex_;  // guards the regions
   std::map<std::string, std::string> regions_;
 };
 

@@ -249,13 +249,14 @@ TEST(S3Test, ReadsTheDateOfAnAnswer) {
   }
 }
 
-TEST(S3Test, SaysSoWithoutKeysAndAsksNobody) {
+TEST(S3Test, SaysSoWithoutKeysAndAsksOnlyThoseWhoLendThem) {
   S3Connection connection;
   ScriptedS3 s3(connection);
   const Status listed = ListAll(s3);
   ASSERT_FALSE(listed.has_value());
   EXPECT_EQ(listed.error().cause, Cause::kDenied);
-  EXPECT_EQ(s3.Requests(), 0U);
+  ASSERT_EQ(s3.Requests(), 1U);
+  EXPECT_EQ(s3.UrlOf(0), "http://169.254.169.254/latest/api/token");
 }
 
 // ---- lists -----------------------------------------------------------------------------------

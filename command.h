@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/json.h"
 #include "fettle.h"
 
 namespace fettle {
@@ -29,7 +30,24 @@ struct ClientOptions {
   std::string http_config_file;
 };
 int RunStatus(const ClientOptions& client);
-int RunBackup(const ClientOptions& client, const std::string& verb, const std::string& name);
+// One request to the daemon; the answer's JSON, or what is wrong.
+Result<Json> AskDaemon(const ClientOptions& client, const std::string& method,
+                       const std::string& path);
+
+struct BackupCommand {
+  ClientOptions client;
+  std::string verb;  // list, run, verify, restore, prune, drill, hold, release
+  std::string name;
+  std::string set;
+  std::string plan;         // of prune: the hash of the plan that is approved
+  std::string to;           // of restore: a directory
+  std::string config_file;  // of what reads the places itself
+  std::string key_file;     // instead of the job's
+  int level = 3;
+  bool standalone = false;
+  bool no_wait = false;
+};
+int RunBackup(const BackupCommand& command);
 int RunQueryInstant(const ClientOptions& client, const std::string& expression);
 // Checks the audit's hash chain in a storage path.
 int RunAuditVerify(const std::string& storage_path);

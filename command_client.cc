@@ -16,7 +16,6 @@ int Say(const std::string& problem) {
   return 1;
 }
 
-// One request to the running daemon; the answer's JSON, or what is wrong.
 Result<Json> Ask(const ClientOptions& client, const std::string& method, const std::string& path) {
   HttpRequest request{.method = method, .url = client.url + path};
   HttpOptions options;
@@ -43,6 +42,11 @@ Result<Json> Ask(const ClientOptions& client, const std::string& method, const s
 
 }  // namespace
 
+Result<Json> AskDaemon(const ClientOptions& client, const std::string& method,
+                       const std::string& path) {
+  return Ask(client, method, path);
+}
+
 int RunStatus(const ClientOptions& client) {
   const Result<Json> status = Ask(client, "GET", "/api/fettle/v1/status");
   if (!status) return Say(status.error().message);
@@ -61,21 +65,6 @@ int RunStatus(const ClientOptions& client) {
     fmt::print("backup {:<9} {}\n", backup["name"].StringOr(""), backup["state"].StringOr(""));
   }
   return s["ready"].BoolOr(false) ? 0 : 1;
-}
-
-int RunBackup(const ClientOptions& client, const std::string& verb, const std::string& name) {
-  const bool run = verb == "run";
-  const Result<Json> answer =
-      run ? Ask(client, "POST", "/api/fettle/v1/backups/" + PercentEncode(name) + "/run")
-          : Ask(client, "GET", "/api/fettle/v1/backups");
-  if (!answer) return Say(answer.error().message);
-  for (const Json& job : (*answer)["backups"].Items()) {
-    if (!name.empty() && job["name"].StringOr("") != name) continue;
-    fmt::print("{:<20} {:<11} last good {:<25} {}\n", job["name"].StringOr(""),
-               job["state"].StringOr(""), job["last_success"].StringOr("never"),
-               job["sentence"].StringOr(""));
-  }
-  return 0;
 }
 
 int RunQueryInstant(const ClientOptions& client, const std::string& expression) {

@@ -7,9 +7,9 @@
 #include "command.h"
 #include "common/docker_engine.h"
 #include "common/http_client.h"
-#include "common/s3.h"
 #include "common/sqlite_store.h"
 #include "common/yaml.h"
+#include "fettle_backups.h"
 #include "fettle_parts.h"
 #include "rules/builtin_rules.h"
 
@@ -24,28 +24,6 @@ rules::RuleManager::Options RuleOptions(const FettleConfig& config, const std::s
   return {.evaluation_interval = config.rules.evaluation_interval,
           .external_labels = config.rules.external_labels,
           .external_url = url};
-}
-
-std::unique_ptr<receivers::backups::Destination> OpenTarget(
-    const Fettle::Deps& deps, HttpTransport& transport, Metrics& metrics,
-    const receivers::backups::Target& target, std::stop_token stop) {
-  namespace backups = receivers::backups;
-  if (const auto* directory = std::get_if<backups::DirectoryTarget>(&target)) {
-    return backups::MakeDirectoryDestination(*directory);
-  }
-  const auto& s3 = std::get<backups::S3Target>(target);
-  const auto client = [&](const std::string& name, const S3Connection& connection) {
-    return std::make_unique<S3>(S3::Deps{.transport = transport,
-                                         .clock = deps.clock,
-                                         .random = deps.random,
-                                         .metrics = metrics,
-                                         .log = Log(deps.log, "s3"),
-                                         .stop = stop},
-                                name, connection);
-  };
-  return backups::MakeS3Destination(
-      s3, client(s3.connection, s3.server),
-      s3.prune_connection.empty() ? nullptr : client(s3.prune_connection, s3.pruner));
 }
 
 std::unique_ptr<Hands> MakeHandPool(const std::string& name, std::size_t hands) {
@@ -203,8 +181,9 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                .log = Log(deps.log, "backup"),
                .publisher = gatherer,
                .open =
-                   [this](const receivers::backups::Target& target, std::stop_token stop) {
-                     return OpenTarget(deps, transport, metrics, target, std::move(stop));
+                   [this](const receivers::backups::Target& target, const std::stop_token& stop) {
+                     return OpenPlace({transport, deps.clock, deps.random, metrics, deps.log},
+                                      target, stop);
                    }},
               config.backups),
       targets(MakeTargets(engines, backups)),

@@ -153,9 +153,12 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
   router.Add("GET", "/api/fettle/v1/backups", Role::kRead, [this](const HttpRequest& request) {
     return receivers::backups::ServeBackups(backups, request);
   });
+  router.Add("GET", "/api/fettle/v1/backups/", Role::kRead, [this](const HttpRequest& request) {
+    return receivers::backups::ServeBackups(backups, request);
+  });
   router.Add("POST", "/api/fettle/v1/backups/", Role::kOperator,
              [this](const HttpRequest& request) {
-               return receivers::backups::ServeBackupRun(backups, brain, request);
+               return receivers::backups::ServeBackupAction(backups, brain, request);
              });
   return router;
 }

@@ -66,6 +66,55 @@ void AddClientFlags(CLI::App& app, ClientOptions& client) {
   app.add_option("--http.config.file", client.http_config_file, "credentials, as http_config");
 }
 
+// `fettle backup VERB NAME`.
+void AddBackupCommands(CLI::App& app, fettle::BackupCommand& wanted, int& code) {
+  CLI::App* backup = app.add_subcommand("backup", "backup jobs, and what they stored");
+  backup->require_subcommand(1);
+  const auto add = [&](const char* verb, const char* help) {
+    CLI::App* sub = backup->add_subcommand(verb, help);
+    AddClientFlags(*sub, wanted.client);
+    CLI::Option* job = sub->add_option("NAME", wanted.name, "the job");
+    if (std::string(verb) != "list") job->required();
+    sub->callback([&wanted, &code, verb] {
+      wanted.verb = verb;
+      code = fettle::RunBackup(wanted);
+    });
+    return sub;
+  };
+  const auto add_set = [&](CLI::App* sub) {
+    sub->add_option("--set", wanted.set, "the run's id; else the newest good one");
+  };
+  const auto add_alone = [&](CLI::App* sub) {
+    sub->add_flag("--standalone", wanted.standalone, "without the daemon");
+    sub->add_option("--config.file", wanted.config_file, "fettle.yml, for the places and keys");
+    sub->add_option("--key.file", wanted.key_file, "another copy of the key");
+  };
+  add("list", "all jobs, or one with what is stored");
+  add("look", "count again what is stored");
+  CLI::App* run = add("run", "run it now");
+  CLI::App* verify = add("verify", "read a set again and compare it");
+  add_set(verify);
+  add_alone(verify);
+  verify->add_option("--level", wanted.level, "1 sizes, 2 all bytes, 3 decoded")
+      ->check(CLI::Range(1, 3))
+      ->capture_default_str();
+  CLI::App* restore = add("restore", "fetch a set and unpack it into a directory");
+  add_set(restore);
+  add_alone(restore);
+  restore->add_option("--to", wanted.to, "the directory")->required();
+  CLI::App* prune = add("prune", "remove what no rule keeps, as retention.apply does");
+  prune->add_option("--plan", wanted.plan, "approve the plan of this hash, even a large one");
+  CLI::App* drill = add("drill", "restore a set into a scratch server and check it");
+  add_set(drill);
+  for (CLI::App* sub :
+       {add("hold", "keep a set whatever the rules say"), add("release", "end a hold")}) {
+    add_set(sub);
+  }
+  for (CLI::App* sub : {run, verify, prune, drill}) {
+    sub->add_flag("--no-wait", wanted.no_wait, "do not wait for its end");
+  }
+}
+
 // Every flag that the app or one of its subcommands knows.
 std::vector<std::string> KnownFlags(const CLI::App& app) {
   std::vector<std::string> flags;
@@ -154,16 +203,8 @@ int Run(int argc, char** argv) {
   instant->add_option("EXPRESSION", expression, "PromQL")->required();
   instant->callback([&] { code = fettle::RunQueryInstant(client, expression); });
 
-  std::string name;
-  CLI::App* backup = app.add_subcommand("backup", "backup jobs of a running daemon");
-  backup->require_subcommand(1);
-  for (const char* verb : {"list", "run"}) {
-    CLI::App* sub = backup->add_subcommand(verb, std::string(verb) + " backups");
-    AddClientFlags(*sub, client);
-    CLI::Option* job = sub->add_option("NAME", name, "the job");
-    if (std::string(verb) == "run") job->required();
-    sub->callback([&, verb] { code = fettle::RunBackup(client, verb, name); });
-  }
+  fettle::BackupCommand wanted;
+  AddBackupCommands(app, wanted, code);
 
   CLI::App* audit = app.add_subcommand("audit", "the hash-chained record of decisions");
   audit->require_subcommand(1);

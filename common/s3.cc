@@ -91,6 +91,7 @@ S3::S3(Deps deps, std::string connection_name, S3Connection connection, Options 
                                 options)}) {}
 S3::~S3() = default;
 
+std::optional<Millis> S3::ClockSkew() const { return impl_->client.ClockSkew(); }
 bool S3::LastFailureWasThrottle() const { return impl_->client.LastFailureWasThrottle(); }
 
 Status S3::List(const std::string& bucket, const std::string& prefix,

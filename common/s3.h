@@ -115,6 +115,8 @@ class S3 {
   Result<std::vector<Upload>> ListMultipartUploads(const std::string& bucket,
                                                    const std::string& prefix);
 
+  // Its clock less ours at the newest answer, to a second and the time that the exchange took.
+  std::optional<Millis> ClockSkew() const;
   // True if the last request that failed was refused because there were too many.
   bool LastFailureWasThrottle() const;
 

@@ -41,6 +41,20 @@ Backups::Backups(Deps deps, std::vector<JobSpec> jobs) : deps_(std::move(deps)) 
     std::string name = spec.name;
     jobs_.emplace(std::move(name), std::make_unique<Job>(std::move(spec)));
   }
+  std::vector<const JobSpec*> specs;
+  for (const auto& [name, job] : jobs_) specs.push_back(&job->spec);
+  keeper_ = std::make_unique<Keeper>(
+      Keeper::Deps{.brain = deps_.brain,
+                   .hands = deps_.hands,
+                   .clock = deps_.clock,
+                   .store = deps_.store,
+                   .metrics = deps_.metrics,
+                   .log = deps_.log,
+                   .stop = stop_.get_token(),
+                   .open = deps_.open,
+                   .facts = [this](const std::string& name) { return FactsOf(name); },
+                   .changed = [this](const Moment& now) { Show(now); }},
+      specs);
 }
 
 Backups::~Backups() { Stop(); }
@@ -84,8 +98,21 @@ Status Backups::Start(const Moment& now) {
     }
     Arm(*job, now);
   }
+  if (Status kept = keeper_->Start(now); !kept) return kept;
   Show(now);
   return {};
+}
+
+RunFacts Backups::FactsOf(const std::string& name) const {
+  const Job& job = *jobs_.at(name);
+  const Millis age = deps_.clock.Now().wall - job.state.last_success;
+  const bool young = !job.expected_interval || age <= 2 * *job.expected_interval;
+  return {.recent_success = job.state.last_success != Time{} && !job.state.failed && young,
+          .running = job.Busy() ? job.request.run_id : ""};
+}
+
+void Backups::Ask(const std::string& name, ChoreRequest request, Keeper::Then then) {
+  keeper_->Ask(name, std::move(request), deps_.clock.Now(), std::move(then));
 }
 
 // What the dead process left is looked at by a hand; the job is busy until then.
@@ -249,6 +276,7 @@ void Backups::Settle(Job& job, const RunReport& report, const Moment& now) {
     job.phase = report.result == RunResult::kSuccess ? JobPhase::kIdle : JobPhase::kFailed;
     Show(now);
     Answer(job, report, now);
+    keeper_->AfterRun(job.spec.name, now);
     return;
   }
   job.phase = JobPhase::kRetryWait;
@@ -320,16 +348,26 @@ void Backups::Show(const Moment& now) {
     }
     views.push_back(std::move(view));
   }
+  std::vector<KeptView> kept = keeper_->View(now);
   std::vector<MetricFamily> families = ShowJobs(views);
+  for (MetricFamily& family : ShowKept(kept)) families.push_back(std::move(family));
   {
     const std::lock_guard lock(view_mutex_);
     view_ = std::move(views);
+    kept_ = std::move(kept);
   }
   deps_.publisher.Publish(*this, std::move(families), now);
 }
 
 Result<std::vector<MetricFamily>> Backups::Collect(const CollectContext&) {
-  return ShowJobs(View());
+  std::vector<MetricFamily> families = ShowJobs(View());
+  for (MetricFamily& family : ShowKept(Kept())) families.push_back(std::move(family));
+  return families;
+}
+
+std::vector<KeptView> Backups::Kept() const {
+  const std::lock_guard lock(view_mutex_);
+  return kept_;
 }
 
 std::vector<JobView> Backups::View() const {

@@ -1,5 +1,5 @@
-// Runs backup jobs: by schedule, on request, again after a failure; and shows what is known of
-// them.
+// Runs backup jobs: by schedule, on request, again after a failure; has what they stored looked
+// after (keeper.h); and shows what is known of them.
 //
 // Decisions are the brain's, runs are a hand's. A run is recorded before it begins and after it
 // ended; one that is found begun at start is resolved by looking at its destinations. What a job
@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "receivers/backup_runner.h"
 #include "receivers/backups/config.h"
 #include "receivers/backups/job_state.h"
+#include "receivers/backups/keeper.h"
 #include "receivers/backups/run.h"
 
 namespace fettle::receivers::backups {
@@ -61,12 +63,15 @@ class Backups final : public BackupRunner, public Collector {
   void Run(const std::string& name, const std::string& reason, Time since, Then then) override;
   // By a person: runs even if a good run is newer. False if there is no such job.
   bool RunNow(const std::string& name, Then then);
+  // By a person: something else than a run. keeper.h says what there is and what is refused.
+  void Ask(const std::string& name, ChoreRequest request, Keeper::Then then);
 
   std::string_view Name() const override { return "backup"; }
   std::string_view Target() const override { return ""; }
   // Any thread.
   Result<std::vector<MetricFamily>> Collect(const CollectContext& context) override;
   std::vector<JobView> View() const;
+  std::vector<KeptView> Kept() const;
 
  private:
   struct Job;
@@ -81,6 +86,7 @@ class Backups final : public BackupRunner, public Collector {
   void Show(const Moment& now);
   std::vector<std::unique_ptr<Destination>> Open(const JobSpec& spec,
                                                  const std::stop_token& stop) const;
+  RunFacts FactsOf(const std::string& name) const;
   Batch RecordOf(const Job& job) const;
   Batch RecordOf(Job& job, const std::string& run_id, const std::string& run_body);
 
@@ -88,8 +94,11 @@ class Backups final : public BackupRunner, public Collector {
   std::stop_source stop_;
   std::map<std::string, std::unique_ptr<Job>> jobs_;
 
-  mutable std::mutex view_mutex_;  // guards view_
+  std::unique_ptr<Keeper> keeper_;
+
+  mutable std::mutex view_mutex_;  // guards the views
   std::vector<JobView> view_;
+  std::vector<KeptView> kept_;
 };
 
 }  // namespace fettle::receivers::backups

@@ -70,9 +70,12 @@ Result<Manifest> FetchManifest(Destination& destination, const std::string& run_
 }
 
 Result<Catalogue> ReadCatalogue(Destination& destination, const Catalogue& known) {
-  const auto keys = destination.Inventory("sets/");
-  if (!keys) return While("listing " + destination.Place(), keys.error());
   Catalogue catalogue{.place = destination.Place()};
+  const auto keys = destination.Inventory("sets/");
+  // A place that is made by its first run is empty until then, and gone if it is missed later.
+  const bool new_place = known.sets.empty() && known.orphans.empty();
+  if (!keys && keys.error().cause == Cause::kNotFound && new_place) return catalogue;
+  if (!keys) return While("listing " + destination.Place(), keys.error());
   std::map<std::string, Files> runs = ByRun(*keys);
   if (runs.size() > Catalogue::kSetsMax) {
     return Fail(Cause::kLimit, "{} holds more than {} sets", destination.Place(),

@@ -39,7 +39,8 @@ struct Catalogue {
   const StoredSet* Newest() const { return sets.empty() ? nullptr : &sets.back(); }
 };
 
-// Manifests that `known` holds are not read again: they never change.
+// Manifests that `known` holds are not read again: they never change. A place that is not there is
+// empty if nothing was known of it, and an error otherwise.
 Result<Catalogue> ReadCatalogue(Destination& destination, const Catalogue& known = {});
 
 // The manifest of one set; kNotFound, kInvalid.

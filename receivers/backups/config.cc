@@ -6,6 +6,7 @@
 
 #include "common/duration.h"
 #include "common/http.h"
+#include "receivers/backups/complain.h"
 
 namespace fettle::receivers::backups {
 namespace {
@@ -20,12 +21,6 @@ void Refuse(yaml::Mapping& mapping, std::initializer_list<const char*> keys) {
 }
 
 constexpr std::size_t kNameBytesMax = 64;
-
-// About the value of a key, or about its mapping if it is not there.
-void ComplainOf(yaml::Mapping& mapping, std::string_view key, const std::string& text) {
-  const yaml::Node* node = mapping.Child(key);
-  mapping.Complain(node == nullptr ? mapping.place() : node->place, text);
-}
 
 // A label, a part of the API's paths and of what a repair is about.
 bool IsName(std::string_view text) {
@@ -217,6 +212,22 @@ void ReadCare(yaml::Mapping& mapping, JobSpec& job) {
     ComplainOf(mapping, "verify_level",
                fmt::format("verify_level must be 1, 2 or 3, not {}", job.verify_level));
   }
+  if (const yaml::Node* expect = mapping.Child("expect")) {
+    yaml::Mapping inner(*expect, "receivers.backups.expect", mapping.complaints());
+    job.min_bytes = static_cast<std::int64_t>(inner.Get<std::size_t>("min_bytes", 0));
+    job.max_shrink = inner.Get<double>("max_shrink", job.max_shrink);
+    if (job.max_shrink <= 0 || job.max_shrink >= 1) {
+      ComplainOf(inner, "max_shrink",
+                 fmt::format("max_shrink must be between 0 and 1, not {}", job.max_shrink));
+    }
+  }
+  const std::string timezone = job.schedule ? job.schedule->timezone() : "UTC";
+  if (const yaml::Node* retention = mapping.Child("retention")) {
+    job.retention = ReadRetention(*retention, timezone, mapping.complaints());
+  }
+  if (const yaml::Node* drill = mapping.Child("drill")) {
+    job.drill = ReadDrill(*drill, mapping.complaints());
+  }
 }
 
 JobSpec ReadJob(const yaml::Node& node, const Connections& connections,
@@ -265,7 +276,6 @@ JobSpec ReadJob(const yaml::Node& node, const Connections& connections,
     }
   }
   ReadCare(mapping, job);
-  Refuse(mapping, {"expect", "retention", "drill"});
   return job;
 }
 

@@ -12,6 +12,8 @@
 #include "common/connections.h"
 #include "common/schedule.h"
 #include "common/yaml.h"
+#include "receivers/backups/drill_config.h"
+#include "receivers/backups/retention.h"
 
 namespace fettle::receivers::backups {
 
@@ -93,6 +95,10 @@ struct JobSpec {
   Retry retry;
   Secret seal_key;       // empty: not encrypted
   int verify_level = 3;  // before the manifest is written; read_back.h says what each level is
+  std::int64_t min_bytes = 0;  // `expect`: a run whose producers wrote less has failed
+  double max_shrink = 0.5;     // below the median's rest a set is suspicious
+  RetentionPolicy retention;
+  std::optional<DrillSpec> drill;
 };
 
 std::vector<JobSpec> ReadBackups(yaml::Mapping& receivers, const Connections& connections);

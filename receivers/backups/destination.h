@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -51,6 +52,8 @@ class Destination {
   // Takes a finished object away; one that is not there is success. kDenied: it is locked, or the
   // credentials may not.
   virtual Status Remove(const std::string& key) = 0;
+  // The place's clock less ours, where it tells its time.
+  virtual std::optional<Millis> ClockSkew() const { return std::nullopt; }
   // True if the last failure was one of too many requests at once.
   virtual bool Throttled() const = 0;
 };

@@ -135,6 +135,14 @@ class DirectoryDestination final : public Destination {
     return Files(prefix, false);
   }
 
+  Result<std::map<std::string, std::int64_t>> Inventory(const std::string& prefix) override {
+    // A disk that is not mounted is no empty place.
+    struct stat info {};
+    if (stat(root_.c_str(), &info) != 0) return FailErrno("looking into", root_);
+    if (!S_ISDIR(info.st_mode)) return Fail("{} is no directory", root_);
+    return Destination::Inventory(prefix);
+  }
+
   Status Sweep(const std::string& prefix) override {
     const Result<std::vector<std::string>> partial = Files(prefix, true);
     if (!partial) return tl::unexpected(partial.error());

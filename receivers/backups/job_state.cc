@@ -135,9 +135,9 @@ std::vector<MetricFamily> ShowJobs(const std::vector<JobView>& jobs) {
       family("fettle_backup_last_size_bytes", "What the newest good run stored.", kGauge);
   MetricFamily source = family("fettle_backup_last_source_bytes",
                                "What the newest good run's producers wrote.", kGauge);
-  MetricFamily level =
-      family("fettle_backup_verification_level",
-             "How far the newest good run was verified: 1 committed, 2 read again, 3 decoded.", kGauge);
+  MetricFamily level = family(
+      "fettle_backup_verification_level",
+      "How far the newest good run was verified: 1 committed, 2 read again, 3 decoded.", kGauge);
   for (const JobView& job : jobs) {
     const Labels labels{{"backup", job.name}};
     const auto add = [&](MetricFamily& to, double value) {
@@ -172,40 +172,42 @@ std::vector<MetricFamily> ShowJobs(const std::vector<JobView>& jobs) {
           start, end,     success,  duration, size, source,   level};
 }
 
+void WriteJob(JsonWriter& json, const JobView& job) {
+  json.Field("name", job.name).Field("kind", job.kind).Field("state", ToString(job.phase));
+  json.Key("places").BeginArray();
+  for (const std::string& place : job.places) json.String(place);
+  json.EndArray();
+  const auto time = [&](const char* key, Time at) {
+    if (at != Time{}) json.Field(key, FormatRfc3339(at));
+  };
+  time("last_start", job.state.last_start);
+  time("last_end", job.state.last_end);
+  time("last_success", job.state.last_success);
+  if (job.next_run) time("next_run", *job.next_run);
+  if (!job.state.last_success_run.empty()) {
+    json.Field("last_success_run", job.state.last_success_run)
+        .Field("last_size_bytes", job.state.last_size_bytes)
+        .Field("last_duration_seconds", ToSeconds(job.state.last_duration))
+        .Field("verification_level", job.state.last_level);
+  }
+  json.Field("sentence", job.state.sentence);
+  if (!job.run_id.empty()) {
+    json.Field("run_id", job.run_id);
+    if (job.progress) {
+      json.Field("progress_bytes", job.progress->raw_bytes.load())
+          .Field("estimate_bytes", job.progress->estimate_bytes.load())
+          .Field("verifying", job.progress->verifying.load());
+    }
+  }
+  WriteCounts(json, "runs", job.state.runs);
+}
+
 std::string JobsJson(const std::vector<JobView>& jobs) {
   JsonWriter json;
   json.BeginObject().Key("backups").BeginArray();
   for (const JobView& job : jobs) {
-    json.BeginObject()
-        .Field("name", job.name)
-        .Field("kind", job.kind)
-        .Field("state", ToString(job.phase));
-    json.Key("places").BeginArray();
-    for (const std::string& place : job.places) json.String(place);
-    json.EndArray();
-    const auto time = [&](const char* key, Time at) {
-      if (at != Time{}) json.Field(key, FormatRfc3339(at));
-    };
-    time("last_start", job.state.last_start);
-    time("last_end", job.state.last_end);
-    time("last_success", job.state.last_success);
-    if (job.next_run) time("next_run", *job.next_run);
-    if (!job.state.last_success_run.empty()) {
-      json.Field("last_success_run", job.state.last_success_run)
-          .Field("last_size_bytes", job.state.last_size_bytes)
-          .Field("last_duration_seconds", ToSeconds(job.state.last_duration))
-          .Field("verification_level", job.state.last_level);
-    }
-    json.Field("sentence", job.state.sentence);
-    if (!job.run_id.empty()) {
-      json.Field("run_id", job.run_id);
-      if (job.progress) {
-        json.Field("progress_bytes", job.progress->raw_bytes.load())
-            .Field("estimate_bytes", job.progress->estimate_bytes.load())
-            .Field("verifying", job.progress->verifying.load());
-      }
-    }
-    WriteCounts(json, "runs", job.state.runs);
+    json.BeginObject();
+    WriteJob(json, job);
     json.EndObject();
   }
   json.EndArray().EndObject();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/result.h"
 #include "common/sample.h"
 #include "receivers/backups/run.h"
@@ -54,6 +55,8 @@ struct JobView {
 };
 
 std::vector<MetricFamily> ShowJobs(const std::vector<JobView>& jobs);
+// The members of an object that is open.
+void WriteJob(JsonWriter& json, const JobView& job);
 std::string JobsJson(const std::vector<JobView>& jobs);
 
 }  // namespace fettle::receivers::backups

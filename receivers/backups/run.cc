@@ -92,6 +92,11 @@ class Run {
     for (const Product& product : plan_.products) {
       if (auto failed = Produce(product)) return failed;
     }
+    if (manifest_.RawBytes() < job_.min_bytes) {
+      return Failed{Reason::kDumpIncomplete,
+                    fmt::format("it wrote {} bytes, and expect.min_bytes is {}",
+                                manifest_.RawBytes(), job_.min_bytes)};
+    }
     progress_.verifying = true;
     if (auto failed = Verify()) return failed;
     Describe();

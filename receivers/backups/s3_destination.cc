@@ -223,6 +223,8 @@ class S3Destination final : public Destination {
     return deleted;
   }
 
+  std::optional<Millis> ClockSkew() const override { return s3_->ClockSkew(); }
+
   bool Throttled() const override { return s3_->LastFailureWasThrottle(); }
 
  private:

@@ -42,6 +42,9 @@ backups:
   to: [{s3: {connection: aws, bucket: acme, prefix: shop, prune_connection: aws}}]
   encrypt: {key_file: /run/secrets/key}
   verify_level: 2
+  retention: {daily: 7, weekly: 5, monthly: 12, max_age: 400d, apply: true}
+  drill: {cron: "0 4 * * 0", engine: local, key_file: /run/secrets/escrow, rto: 1h, rpo: 15m,
+          checks: [{sql: "select count(*) from leads", min: 1}]}
 - {name: etc, source: {directory: {path: /etc, exclude: [./ssl]}}, to: [{directory: {path: /b/etc}}]}
 )");
   EXPECT_EQ(complaints_.ToString(), "");
@@ -60,6 +63,11 @@ backups:
   EXPECT_EQ(jobs[2].seal_key.path(), "/run/secrets/key");
   EXPECT_EQ(jobs[2].verify_level, 2);
   EXPECT_EQ(std::get<S3Target>(jobs[2].to.at(0)).prune_connection, "aws");
+  EXPECT_EQ(jobs[2].retention.monthly, 12);
+  EXPECT_TRUE(jobs[2].retention.apply);
+  EXPECT_EQ(jobs[2].drill->checks.at(0).min, 1);
+  EXPECT_EQ(jobs[2].drill->key.path(), "/run/secrets/escrow");
+  EXPECT_FALSE(jobs[0].retention.Any()) << "without rules nothing is ever removed";
   EXPECT_EQ(KindOf(jobs[3].source), "directory");
   EXPECT_EQ(jobs[3].verify_level, 3);
 }
@@ -71,7 +79,8 @@ TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
   to: [{directory: {path: backups}}]
   schedule: {cron: "61 * * * *"}
   retry: {attempts: 0, base: 2m, cap: 1m}
-  retention: {daily: 7}
+  retention: {dayly: 7, max_age: 1h, timezone: Mars}
+  drill: {engine: docker, cron: "0 99 * * *", checks: [{sql: select 1}]}
 - name: a
   source: {mirror: {}}
   to: [{s3: {connection: aws, bucket: b, memory_max: 8MiB}}]
@@ -95,7 +104,12 @@ TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
            "fettle.yml:5:20: receivers.backups.schedule: ",
            "attempts must be at least 1",
            "base 2m is longer than cap 1m",
-           "retention is not supported by this version",
+           "unknown key \"dayly\", did you mean \"daily\"?",
+           "max_age is shorter than min_age",
+           "unknown time zone \"Mars\"",
+           "engine \"docker\" is not supported by this version",
+           "receivers.backups.drill: bad cron",
+           "one of min, max, equals must be given",
            "mirror is not supported by this version",
            "memory_max is less than 16MiB",
            "backups has two jobs named \"a\"",

@@ -95,6 +95,15 @@ TEST_F(RunTest, NothingIsNoBackup) {
   EXPECT_THAT(Files(), IsEmpty());
 }
 
+TEST_F(RunTest, LessThanIsExpectedIsNoBackup) {
+  JobSpec job = Job("echo little");
+  job.min_bytes = 100;
+  const RunReport report = Run(job);
+  EXPECT_EQ(report.reason, Reason::kDumpIncomplete);
+  EXPECT_THAT(report.sentence, HasSubstr("expect.min_bytes is 100"));
+  EXPECT_THAT(Files(), IsEmpty());
+}
+
 TEST_F(RunTest, AMissingProgramIsAPermanentReason) {
   JobSpec job = Job("");
   std::get<CommandSource>(job.source).argv = {"/nonexistent/dump"};

@@ -117,7 +117,10 @@ class Template {
 
   // `more` stands in for functions of the same names given at Parse: those that need to know when
   // and for whom they run.
-  Result<std::string> Execute(const Value& data, const Functions& more = {}) const;
+  // With `escape`, what actions print goes through it, but for Objects of type "template.HTML".
+  using Escape = std::function<std::string(std::string_view)>;
+  Result<std::string> Execute(const Value& data, const Functions& more = {},
+                              const Escape& escape = nullptr) const;
 
   struct Impl;
 

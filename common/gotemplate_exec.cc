@@ -14,7 +14,8 @@ using Words = std::vector<Operand>;
 
 class Executor {
  public:
-  Executor(const Template::Impl& impl, const Functions& more) : impl_(impl), more_(more) {}
+  Executor(const Template::Impl& impl, const Functions& more, const Template::Escape& escape)
+      : impl_(impl), more_(more), escape_(escape) {}
 
   Result<std::string> Run(const Value& data) {
     const auto root = impl_.trees.find(impl_.name);
@@ -126,11 +127,14 @@ class Executor {
   void PrintOut(const Node& node, const Value& value) {
     if (failed()) return;
     at_ = &node;
-    if (const auto* const text = std::get_if<std::string>(&value.variant())) return Write(*text);
+    if (const auto* const text = std::get_if<std::string>(&value.variant())) {
+      return escape_ ? Write(escape_(*text)) : Write(*text);
+    }
     if (std::holds_alternative<std::shared_ptr<const Function>>(value.variant())) {
       return Complain(fmt::format("can't print {} of type {}", node.ToString(), TypeName(value)));
     }
-    Write(Print(value));
+    if (!escape_ || TypeName(value) == "template.HTML") return Write(Print(value));
+    Write(escape_(Print(value)));
   }
 
   Left WalkIfOrWith(const Value& dot, const Node& node) {
@@ -417,6 +421,7 @@ class Executor {
 
   const Template::Impl& impl_;
   const Functions& more_;
+  const Template::Escape& escape_;
   const Tree* tree_ = nullptr;
   const Element* at_ = nullptr;  // what is being evaluated, for complaints
   std::vector<std::pair<std::string, Value>> variables_;
@@ -428,8 +433,9 @@ class Executor {
 
 }  // namespace
 
-Result<std::string> Template::Execute(const Value& data, const Functions& more) const {
-  return Executor(*impl_, more).Run(data);
+Result<std::string> Template::Execute(const Value& data, const Functions& more,
+                                      const Escape& escape) const {
+  return Executor(*impl_, more, escape).Run(data);
 }
 
 }  // namespace fettle::gotemplate

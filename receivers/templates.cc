@@ -3,8 +3,10 @@
 #include <glob.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 namespace fettle::receivers {
 namespace {
@@ -221,6 +223,41 @@ Result<std::string> Text::Render(const Value& data, Time now) const {
   if (parsed_ == nullptr) return plain_;
   if (!*parsed_) return tl::unexpected<Error>(parsed_->error());
   return (*parsed_)->Execute(data, TemplateFunctionsAt(now));
+}
+
+Result<std::string> Text::RenderHtml(const Value& data, Time now) const {
+  if (parsed_ == nullptr) return plain_;
+  if (!*parsed_) return tl::unexpected<Error>(parsed_->error());
+  Functions functions = TemplateFunctionsAt(now);
+  functions["safeHtml"] = [](const std::vector<Value>& arguments) -> Result<Value> {
+    Result<std::string> text = gotemplate::TextArgument(arguments, 0);
+    if (!text) return tl::unexpected<Error>(text.error());
+    Object html;
+    html.type_name = "template.HTML";
+    html.printed = *std::move(text);
+    return Value(std::move(html));
+  };
+  return (*parsed_)->Execute(data, functions, EscapeHtml);
+}
+
+std::string EscapeHtml(std::string_view text) {
+  static constexpr std::array<std::pair<char, std::string_view>, 6> kEscapes = {{{'&', "&amp;"},
+                                                                                 {'<', "&lt;"},
+                                                                                 {'>', "&gt;"},
+                                                                                 {'"', "&#34;"},
+                                                                                 {'\'', "&#39;"},
+                                                                                 {'+', "&#43;"}}};
+  std::string escaped;
+  for (const char c : text) {
+    const auto* const found = std::find_if(kEscapes.begin(), kEscapes.end(),
+                                           [c](const auto& entry) { return entry.first == c; });
+    if (found == kEscapes.end()) {
+      escaped += c;
+    } else {
+      escaped += found->second;
+    }
+  }
+  return escaped;
 }
 
 }  // namespace fettle::receivers

@@ -26,6 +26,9 @@ gotemplate::Functions TemplateFunctionsAt(Time now);
 // JSON as Go's encoding/json writes the value.
 std::string ToJson(const gotemplate::Value& value);
 
+// As Go's html/template escapes text between tags.
+std::string EscapeHtml(std::string_view text);
+
 // {{define}}s of "__subject", "slack.default.title", …
 std::string_view DefaultTemplates();
 
@@ -54,6 +57,8 @@ class Text {
   Text(const Templates& templates, std::string name, std::string text);
 
   Result<std::string> Render(const gotemplate::Value& data, Time now) const;
+  // The same as HTML: what its actions print is escaped, unless it went through safeHtml.
+  Result<std::string> RenderHtml(const gotemplate::Value& data, Time now) const;
   Status problem() const;
 
  private:

@@ -299,7 +299,7 @@ std::optional<AlertmanagerConfig> ReadAlertmanagerConfig(std::string_view text,
     }
   }
   if (complaints.size() > before) return std::nullopt;
-  config.original = ShowAlertmanagerConfig(*node);
+  config.original = ShowAlertmanagerConfig(*node, config.templates);
   return config;
 }
 

@@ -20,6 +20,7 @@
 #include "common/yaml.h"
 #include "receivers/calendar.h"
 #include "receivers/inhibitor.h"
+#include "receivers/kinds.h"
 #include "receivers/route.h"
 
 namespace fettle::receivers {
@@ -84,6 +85,7 @@ struct ReceiverConfig {
   Labels labels;  // its own and "name": API v2 filters by them
   std::vector<WebhookReceiver> webhooks;
   std::vector<SlackReceiver> slacks;
+  std::vector<KindReceiver> others;  // of all other kinds (kinds.h), kind by kind
 };
 
 struct AlertmanagerConfig {
@@ -114,6 +116,7 @@ struct GlobalConfig {
   Secret slack_api_url;
   Secret slack_app_token;
   std::string slack_app_url = "https://slack.com/api/chat.postMessage";
+  Settings others;        // what kinds.h falls back to
   std::string directory;  // relative paths start here
 };
 GlobalConfig ReadGlobal(const yaml::Node* node, const std::string& directory,

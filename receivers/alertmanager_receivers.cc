@@ -16,48 +16,7 @@ using yaml::Node;
 constexpr const char* kSlackPostMessage = "https://slack.com/api/chat.postMessage";
 
 // Kinds of a receiver that Alertmanager has and this version has not yet.
-constexpr std::array kLaterKinds = {
-    "discord_configs",   "email_configs",    "incidentio_configs", "pagerduty_configs",
-    "opsgenie_configs",  "wechat_configs",   "pushover_configs",   "victorops_configs",
-    "sns_configs",       "telegram_configs", "webex_configs",      "msteams_configs",
-    "msteamsv2_configs", "jira_configs",     "rocketchat_configs", "mattermost_configs"};
-
-// Keys of `global` that only those kinds read.
-constexpr std::array kLaterGlobals = {"jira_api_url",
-                                      "smtp_from",
-                                      "smtp_hello",
-                                      "smtp_smarthost",
-                                      "smtp_auth_username",
-                                      "smtp_auth_password",
-                                      "smtp_auth_password_file",
-                                      "smtp_auth_secret",
-                                      "smtp_auth_secret_file",
-                                      "smtp_auth_identity",
-                                      "smtp_require_tls",
-                                      "smtp_tls_config",
-                                      "smtp_force_implicit_tls",
-                                      "pagerduty_url",
-                                      "opsgenie_api_url",
-                                      "opsgenie_api_key",
-                                      "opsgenie_api_key_file",
-                                      "wechat_api_url",
-                                      "wechat_api_secret",
-                                      "wechat_api_secret_file",
-                                      "wechat_api_corp_id",
-                                      "victorops_api_url",
-                                      "victorops_api_key",
-                                      "victorops_api_key_file",
-                                      "telegram_api_url",
-                                      "telegram_bot_token",
-                                      "telegram_bot_token_file",
-                                      "webex_api_url",
-                                      "rocketchat_api_url",
-                                      "rocketchat_token",
-                                      "rocketchat_token_file",
-                                      "rocketchat_token_id",
-                                      "rocketchat_token_id_file",
-                                      "mattermost_webhook_url",
-                                      "mattermost_webhook_url_file"};
+constexpr std::array kLaterKinds = {"jira_configs"};
 
 bool Given(const Node* node) { return node != nullptr && node->kind != Node::Kind::kNull; }
 
@@ -213,6 +172,39 @@ SlackReceiver ReadSlack(const Node& node, const std::string& what, const GlobalC
   return slack;
 }
 
+// tls_config of a mail server; `global`'s where the receiver says nothing.
+TlsOptions ReadSmtpTls(const Node* node, const GlobalConfig& global, yaml::Complaints& complaints) {
+  if (!Given(node)) node = global.others.Any("smtp_tls_config");
+  if (!Given(node)) return {};
+  Node http;
+  http.kind = Node::Kind::kMapping;
+  http.place = node->place;
+  Node key;
+  key.kind = Node::Kind::kScalar;
+  key.text = "tls_config";
+  http.entries.push_back({key, *node});
+  return ReadHttpConfig(http, global.directory, complaints).tls;
+}
+
+KindReceiver ReadOther(const Node& node, const std::string& what, const Kind& kind,
+                       const GlobalConfig& global, yaml::Complaints& complaints) {
+  KindReceiver receiver;
+  receiver.kind = &kind;
+  Mapping m(node, what, complaints);
+  receiver.send_resolved = m.Get("send_resolved", kind.send_resolved);
+  HttpConfig http;
+  if (kind.http) {
+    http = ReadHttp(m, global);
+  } else {
+    http.tls = ReadSmtpTls(m.Child("tls_config"), global, complaints);
+  }
+  receiver.settings = ReadSettings(m, *kind.schema, &global.others);
+  receiver.settings.http = std::move(http);
+  receiver.settings.place = node.place;
+  kind.check(m, receiver.settings);
+  return receiver;
+}
+
 // A receiver can be asked for by labels; its name is one of them.
 void ReadReceiverLabels(Mapping& m, ReceiverConfig& receiver) {
   for (const auto& [name, value] : m.StringMap("labels")) {
@@ -241,6 +233,13 @@ ReceiverConfig ReadReceiver(const Node& node, const std::string& what, const Glo
     const std::string name = fmt::format("{}.slack_configs[{}]", what, receiver.slacks.size());
     receiver.slacks.push_back(ReadSlack(item, name, global, complaints));
   });
+  for (const Kind& kind : Kinds()) {
+    std::size_t index = 0;
+    m.ForEach(kind.key, [&](const Node& item) {
+      const std::string name = fmt::format("{}.{}[{}]", what, kind.key, index++);
+      receiver.others.push_back(ReadOther(item, name, kind, global, complaints));
+    });
+  }
   for (const char* kind : kLaterKinds) {
     const Node* later = m.Child(kind);
     if (!Given(later)) continue;
@@ -256,7 +255,13 @@ GlobalConfig ReadGlobal(const Node* node, const std::string& directory,
                         yaml::Complaints& complaints) {
   GlobalConfig global;
   global.directory = directory;
-  if (!Given(node)) return global;
+  if (!Given(node)) {
+    // Absent, it still says where the services are.
+    const Node absent;
+    Mapping nothing(absent, "global", complaints);
+    global.others = ReadSettings(nothing, GlobalSchema(), nullptr);
+    return global;
+  }
   Mapping m(*node, "global", complaints);
   global.resolve_timeout = m.Get<Millis>("resolve_timeout", global.resolve_timeout);
   if (const Node* http = m.Child("http_config"); Given(http)) {
@@ -271,7 +276,7 @@ GlobalConfig ReadGlobal(const Node* node, const std::string& directory,
                "at most one of slack_app_token/slack_app_token_file & "
                "slack_api_url/slack_api_url_file must be configured");
   }
-  for (const char* key : kLaterGlobals) m.Child(key);
+  global.others = ReadSettings(m, GlobalSchema(), nullptr);
   return global;
 }
 

@@ -320,6 +320,133 @@ templates call them or replace them. */}}
 {{ define "slack.default.callbackid" }}{{ end }}
 {{ define "slack.default.iconemoji" }}{{ end }}
 {{ define "slack.default.iconurl" }}{{ end }}
+
+{{/* Lists by state: dense ones, and ones with empty lines between. */}}
+{{ define "__alerts_by_state" }}{{ if .Alerts.Firing }}Alerts Firing:
+{{ template "__text_alert_list" .Alerts.Firing }}{{ end }}
+{{ if .Alerts.Resolved }}Alerts Resolved:
+{{ template "__text_alert_list" .Alerts.Resolved }}{{ end }}{{ end }}
+{{ define "__alerts_apart" }}{{ if .Alerts.Firing }}
+Alerts Firing:
+{{ template "__text_alert_list" .Alerts.Firing }}
+{{ end }}
+{{ if .Alerts.Resolved }}
+Alerts Resolved:
+{{ template "__text_alert_list" .Alerts.Resolved }}
+{{ end }}
+{{ end }}
+{{ define "__common_annotations" }}{{ join " " .CommonAnnotations.SortedPairs.Values }}{{ end }}
+{{ define "__text_alert_list_markdown" }}{{ range . }}
+Labels:
+{{ range .Labels.SortedPairs }}  - {{ .Name }} = {{ .Value }}
+{{ end }}
+Annotations:
+{{ range .Annotations.SortedPairs }}  - {{ .Name }} = {{ .Value }}
+{{ end }}
+Source: {{ .GeneratorURL }}
+{{ end }}{{ end }}
+{{ define "__alerts_markdown" }}{{ if .Alerts.Firing }}
+# Alerts Firing:
+{{ template "__text_alert_list_markdown" .Alerts.Firing }}
+{{ end }}
+{{ if .Alerts.Resolved }}
+# Alerts Resolved:
+{{ template "__text_alert_list_markdown" .Alerts.Resolved }}
+{{ end }}
+{{ end }}
+
+{{ define "email.default.subject" }}{{ template "__subject" . }}{{ end }}
+{{ define "__email_alerts" }}{{ range . }}<tr><td style="padding:8px 20px;border-top:1px solid #e9e9e9">
+<strong>Labels</strong><br>
+{{ range .Labels.SortedPairs }}{{ .Name }} = {{ .Value }}<br>
+{{ end }}{{ if .Annotations }}<strong>Annotations</strong><br>
+{{ range .Annotations.SortedPairs }}{{ .Name }} = {{ .Value }}<br>
+{{ end }}{{ end }}<a href="{{ .GeneratorURL }}">Source</a>
+</td></tr>
+{{ end }}{{ end }}
+{{ define "email.default.html" }}<!doctype html>
+<html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{{ template "__subject" . }}</title></head>
+<body style="margin:0;background:#f6f6f6;font:14px/1.6 'Helvetica Neue',Helvetica,Arial,sans-serif">
+<table style="width:100%;max-width:600px;margin:0 auto;background:#fff;border:1px solid #e9e9e9;border-collapse:collapse">
+<tr><td style="padding:20px;text-align:center;color:#fff;background:{{ if eq .Status "firing" }}#e6522c{{ else }}#2e8540{{ end }}">
+{{ len .Alerts }} alert{{ if gt (len .Alerts) 1 }}s{{ end }} for {{ range .GroupLabels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}
+</td></tr>
+<tr><td style="padding:12px 20px"><a href="{{ template "__alertmanagerURL" . }}">View in {{ template "__alertmanager" . }}</a></td></tr>
+{{ if .Alerts.Firing }}<tr><td style="padding:8px 20px"><strong>[{{ len .Alerts.Firing }}] Firing</strong></td></tr>
+{{ template "__email_alerts" .Alerts.Firing }}{{ end }}
+{{- if .Alerts.Resolved }}<tr><td style="padding:8px 20px"><strong>[{{ len .Alerts.Resolved }}] Resolved</strong></td></tr>
+{{ template "__email_alerts" .Alerts.Resolved }}{{ end -}}
+</table>
+<p style="text-align:center;color:#999"><a href="{{ .ExternalURL }}" style="color:#999">Sent by {{ template "__alertmanager" . }}</a></p>
+</body></html>
+{{ end }}
+
+{{ define "pagerduty.default.description" }}{{ template "__subject" . }}{{ end }}
+{{ define "pagerduty.default.client" }}{{ template "__alertmanager" . }}{{ end }}
+{{ define "pagerduty.default.clientURL" }}{{ template "__alertmanagerURL" . }}{{ end }}
+{{ define "pagerduty.default.instances" }}{{ template "__text_alert_list" . }}{{ end }}
+
+{{ define "opsgenie.default.message" }}{{ template "__subject" . }}{{ end }}
+{{ define "opsgenie.default.description" }}{{ template "__common_annotations" . }}
+{{ template "__alerts_by_state" . }}{{ end }}
+{{ define "opsgenie.default.source" }}{{ template "__alertmanagerURL" . }}{{ end }}
+
+{{ define "wechat.default.message" }}{{ template "__subject" . }}
+{{ template "__common_annotations" . }}
+{{ template "__alerts_by_state" . }}
+AlertmanagerUrl:
+{{ template "__alertmanagerURL" . }}{{ end }}
+{{ define "wechat.default.to_user" }}{{ end }}
+{{ define "wechat.default.to_party" }}{{ end }}
+{{ define "wechat.default.to_tag" }}{{ end }}
+{{ define "wechat.default.agent_id" }}{{ end }}
+
+{{ define "victorops.default.state_message" }}{{ template "__common_annotations" . }}
+{{ template "__alerts_by_state" . }}{{ end }}
+{{ define "victorops.default.entity_display_name" }}{{ template "__subject" . }}{{ end }}
+{{ define "victorops.default.monitoring_tool" }}{{ template "__alertmanager" . }}{{ end }}
+
+{{ define "pushover.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "pushover.default.message" }}{{ template "__common_annotations" . }}
+{{ template "__alerts_apart" . }}{{ end }}
+{{ define "pushover.default.url" }}{{ template "__alertmanagerURL" . }}{{ end }}
+
+{{ define "sns.default.subject" }}{{ template "__subject" . }}{{ end }}
+{{ define "sns.default.message" }}{{ template "__common_annotations" . }}
+{{ template "__alerts_apart" . }}{{ end }}
+
+{{ define "telegram.default.message" }}
+{{ template "__alerts_apart" . }}{{ end }}
+
+{{ define "discord.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "discord.default.message" }}
+{{ template "__alerts_apart" . }}{{ end }}
+
+{{ define "webex.default.message" }}{{ template "__common_annotations" . }}
+{{ template "__alerts_apart" . }}{{ end }}
+
+{{ define "msteams.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "msteams.default.summary" }}{{ template "__subject" . }}{{ end }}
+{{ define "msteams.default.text" }}{{ template "__alerts_markdown" . }}{{ end }}
+{{ define "msteamsv2.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "msteamsv2.default.text" }}{{ template "__alerts_markdown" . }}{{ end }}
+
+{{ define "rocketchat.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "rocketchat.default.alias" }}{{ template "__alertmanager" . }}{{ end }}
+{{ define "rocketchat.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}
+{{ define "rocketchat.default.emoji" }}{{ end }}
+{{ define "rocketchat.default.iconurl" }}{{ end }}
+{{ define "rocketchat.default.text" }}{{ end }}
+
+{{ define "mattermost.default.username" }}{{ template "__alertmanager" . }}{{ end }}
+{{ define "mattermost.default.color" }}{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}{{ end }}
+{{ define "mattermost.default.title" }}{{ template "__subject" . }}{{ end }}
+{{ define "mattermost.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}
+{{ define "mattermost.default.fallback" -}}
+  {{ template "mattermost.default.title" . }} | {{ template "mattermost.default.titlelink" . }}
+{{- end }}
+{{ define "mattermost.default.text" }}{{ template "__alerts_markdown" . }}{{ end }}
 )";
 
 }  // namespace

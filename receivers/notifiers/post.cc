@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "common/utf8.h"
+
 namespace fettle::receivers {
 namespace {
 
@@ -32,11 +34,11 @@ Outcome ByStatus(const HttpResponse& response) {
 Poster::Answer Poster::Post(Message message, Millis timeout, Millis limit,
                             const std::stop_token& stop) const {
   HttpRequest request;
-  request.method = "POST";
+  request.method = std::move(message.method);
   request.url = std::move(message.url);
   request.body = std::move(message.body);
   request.headers = std::move(message.headers);
-  request.headers.Set("Content-Type", "application/json");
+  if (!message.content_type.empty()) request.headers.Set("Content-Type", message.content_type);
   request.headers.Set("User-Agent", deps_.user_agent);
   HttpOptions options;
   options.timeout = limit > Millis(0) ? std::min(timeout, limit) : timeout;
@@ -59,6 +61,17 @@ Poster::Answer Poster::Post(Message message, Millis timeout, Millis limit,
   // Alertmanager tries again after any failure of the way.
   return {Outcome::Failed(std::move(error), true, too_late ? "contextDeadlineExceeded" : "other"),
           {}};
+}
+
+std::string TruncateRunes(std::string_view text, std::size_t runes_max) {
+  std::size_t runes = 0;
+  std::size_t last = 0;  // where the last rune that fits begins
+  for (std::size_t at = 0; at < text.size(); ++runes) {
+    if (runes == runes_max) return std::string(text.substr(0, last)) + "…";
+    last = at;
+    at += std::max<std::size_t>(DecodeRune(text, at).length, 1);
+  }
+  return std::string(text);
 }
 
 }  // namespace fettle::receivers

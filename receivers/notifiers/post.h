@@ -4,6 +4,7 @@
 
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "common/clock.h"
 #include "common/http.h"
@@ -27,6 +28,8 @@ class Poster {
     std::string url;
     std::string body;
     Headers headers = {};  // besides the usual ones
+    std::string method = "POST";
+    std::string content_type = "application/json";  // "" with no body
   };
   struct Answer {
     Outcome outcome;  // by the status alone
@@ -40,6 +43,9 @@ class Poster {
   PostDeps deps_;
   HttpConfig config_;
 };
+
+// The first runes of a text, with … as the last if it was longer.
+std::string TruncateRunes(std::string_view text, std::size_t runes_max);
 
 // "unexpected status code 500: body's beginning", and whether another try may help.
 Outcome ByStatus(const HttpResponse& response);

@@ -49,17 +49,6 @@ void FieldUnlessEmpty(JsonWriter& writer, std::string_view key, const std::strin
 
 }  // namespace
 
-std::string TruncateRunes(std::string_view text, std::size_t runes_max) {
-  std::size_t runes = 0;
-  std::size_t last = 0;  // where the last rune that fits begins
-  for (std::size_t at = 0; at < text.size(); ++runes) {
-    if (runes == runes_max) return std::string(text.substr(0, last)) + "…";
-    last = at;
-    at += std::max<std::size_t>(DecodeRune(text, at).length, 1);
-  }
-  return std::string(text);
-}
-
 // The templates of one receiver, parsed.
 struct SlackNotifier::Texts {
   struct Field {

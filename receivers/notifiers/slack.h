@@ -39,7 +39,4 @@ class SlackNotifier final : public Notifier {
   const Poster poster_;
 };
 
-// The first runes of a text, with … as the last if it was longer.
-std::string TruncateRunes(std::string_view text, std::size_t runes_max);
-
 }  // namespace fettle::receivers

@@ -41,7 +41,8 @@ std::pair<Notification, std::size_t> Truncated(const Notification& notification,
 
 }  // namespace
 
-std::string WebhookMessageV4(const Notification& whole, std::uint64_t max_alerts) {
+std::string WebhookMessageV4(const Notification& whole, std::uint64_t max_alerts,
+                             std::string_view version) {
   const auto [notification, left_out] = Truncated(whole, max_alerts);
   JsonWriter writer(JsonWriter::Options{.escape_html = true});
   writer.BeginObject();
@@ -55,7 +56,7 @@ std::string WebhookMessageV4(const Notification& whole, std::uint64_t max_alerts
   WriteLabels(writer, "commonLabels", notification.CommonLabels());
   WriteLabels(writer, "commonAnnotations", notification.CommonAnnotations());
   writer.Field("externalURL", notification.external_url);
-  writer.Field("version", "4");
+  writer.Field("version", version);
   writer.Field("groupKey", notification.group_key);
   writer.Field("truncatedAlerts", static_cast<std::int64_t>(left_out));
   writer.EndObject();

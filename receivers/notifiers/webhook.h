@@ -33,6 +33,7 @@ class WebhookNotifier final : public Notifier {
 };
 
 // Alertmanager's message; `max_alerts` 0 is all.
-std::string WebhookMessageV4(const Notification& notification, std::uint64_t max_alerts);
+std::string WebhookMessageV4(const Notification& notification, std::uint64_t max_alerts,
+                             std::string_view version = "4");
 
 }  // namespace fettle::receivers

@@ -360,6 +360,8 @@ const std::map<std::string, std::string>& RoomsOfKeys() {
       {"rules/", "`rules`"},
       {"receivers/alertmanager_", "alertmanager.yml"},
       {"receivers/backups/", "`receivers`"},
+      {"receivers/kinds.cc", "alertmanager.yml"},
+      {"receivers/settings.cc", "alertmanager.yml"},
       {"receivers/repairs_config.cc", "`receivers`"},
       {"receivers/telling_config.cc", "`receivers`"},
       {"fettle_config.cc", ""},  // the headings themselves
@@ -373,6 +375,9 @@ Names KeysInSource(const std::string& text) {
   Names keys = AllOf(
       R"re((?:\.|\b)(?:Get|Find|Require|Child|OneOf|List|GetSecret|StringMap|ForEach|ForEachEntry|ReadUrl|text)(?:<(?:[^<>]|<[^<>]*>)*>)?\((?:\w+, )?"([a-z][a-z0-9_]*)")re",
       text);
+  if (text.find("const Schema ") != std::string::npos) {
+    keys.merge(AllOf(R"re(\{"([a-z][a-z0-9_]*)")re", text));
+  }
   for (const std::string& key :
        AllOf(R"re((?:GetSecret|ReadUrl)\((?:\w+, )?"([a-z][a-z0-9_]*)")re", text)) {
     keys.insert(key + "_file");

@@ -20,6 +20,12 @@ DropIn::DropIn(Kind kind, const std::string& config, std::vector<std::string> ar
   Start();
 }
 
+bool DropIn::IsNewAlertmanager() {
+  const TempDir dir;
+  Child::Run({.argv = {AlertmanagerProgram(), "--version"}, .log_file = dir / "version"});
+  return dir.Read("version").find("version 0.33.") != std::string::npos;
+}
+
 void DropIn::Start() {
   Child::Options child;
   child.argv = {kind_ == Kind::kFettle ? FETTLE_PROGRAM : AlertmanagerProgram()};

@@ -19,6 +19,8 @@ class DropIn {
   // `config` is alertmanager.yml. Fails the test program if it does not come up.
   DropIn(Kind kind, const std::string& config, std::vector<std::string> arguments = {});
 
+  // True if the Alertmanager here is the one whose behaviour is claimed, 0.33.
+  static bool IsNewAlertmanager();
   // Starts it again, over the same storage.
   void Start();
   // SIGKILL, and until it is gone.

@@ -118,7 +118,13 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
       judge({.engine = engine, .clock = deps.clock}),
       query_api({.engine = engine, .samples = samples, .clock = deps.clock, .metrics = metrics},
                 {.timeout = options.query_timeout, .queries_max = options.queries_max}),
-      series_api({.samples = samples, .metadata = [this] { return gatherer.Metadata(); }}, {}),
+      series_api({.samples = samples,
+                  .metadata = [this] { return Metadata(); },
+                  .exemplars =
+                      [this](const std::vector<Matchers>& selectors, Time from, Time to) {
+                        return remote_write.exemplars().Find(selectors, from, to);
+                      }},
+                 {}),
       status_api(StatusDeps(), StatusOptions()),
       remote_write({.samples = samples,
                     .clock = deps.clock,
@@ -240,6 +246,12 @@ void Fettle::Parts::WatchEngines() {
 // In this order: who inhibits is known before somebody acts, and half-done repairs are finished
 // before anything new begins.
 Status Fettle::Parts::Restore(const Moment& now) {
+  if (Status s = samples.Persist({.files = rules::MakeLogFiles(options.storage_path + "/samples"),
+                                  .log = Log(deps.log, "samples"),
+                                  .now = now.wall});
+      !s) {
+    return While("reading the samples in --storage.path", s.error());
+  }
   if (Status s = alerts.Restore(now); !s) return s;
   if (Status s = telling.Restore(now); !s) return s;
   auto plan = PlanOf(config, transport);
@@ -255,6 +267,13 @@ Status Fettle::Parts::Restore(const Moment& now) {
   Expire(now);
   TrimAudit(now);
   return {};
+}
+
+// The daemon's own, then what others sent.
+std::vector<MetricMetadata> Fettle::Parts::Metadata() {
+  std::vector<MetricMetadata> all = gatherer.Metadata();
+  for (MetricMetadata& sent : remote_write.metadata().All()) all.push_back(std::move(sent));
+  return all;
 }
 
 void Fettle::Parts::Expire(const Moment& now) {

@@ -147,6 +147,7 @@ struct Fettle::Parts {
   // fettle.cc
   Status Restore(const Moment& now);
   void WatchEngines();
+  std::vector<MetricMetadata> Metadata();
   void Expire(const Moment& now);
   void TrimAudit(const Moment& now);
   void Stop();

@@ -71,7 +71,15 @@ RemoteWriteReceiver::RemoteWriteReceiver(Deps deps)
       invalid_labels_(deps_.metrics.Counter(
           "prometheus_api_remote_write_invalid_labels_samples_total",
           "The total number of received remote write samples which were rejected due to invalid "
-          "labels.")) {}
+          "labels.")),
+      invalid_histograms_(deps_.metrics.Counter(
+          "fettle_remote_write_invalid_histograms_total",
+          "Native histograms refused by remote write because they contradict themselves.")),
+      exemplars_appended_(deps_.metrics.Counter("prometheus_tsdb_exemplar_exemplars_appended_total",
+                                                "Total number of appended exemplars.")),
+      exemplars_out_of_order_(deps_.metrics.Counter(
+          "prometheus_tsdb_exemplar_out_of_order_exemplars_total",
+          "Total number of out of order exemplar ingestion failed attempts.")) {}
 
 HttpResponse RemoteWriteReceiver::Handle(const HttpRequest& request) {
   const std::string_view type = request.headers.Get("Content-Type");
@@ -106,15 +114,37 @@ HttpResponse RemoteWriteReceiver::Handle(const HttpRequest& request) {
 }
 
 HttpResponse RemoteWriteReceiver::Store(std::string_view message) {
-  const Result<RemoteWriteMessage> read = ReadRemoteWriteMessage(message);
+  Result<RemoteWriteMessage> read = ReadRemoteWriteMessage(message);
   if (!read) return Refuse(read.error().cause == Cause::kLimit ? 413 : 400, read.error().message);
   invalid_labels_.Increment(static_cast<double>(read->samples_with_invalid_labels));
-  const Status stored = deps_.samples.Write(
-      read->batch, {.origin = Origin::kRemoteWrite, .latest = deps_.clock.Now().wall + kAheadMax});
+  const Status stored =
+      deps_.samples.Write(read->batch, {.origin = Origin::kRemoteWrite,
+                                        .latest = deps_.clock.Now().wall + kAheadMax,
+                                        .lasting = true});
+  Keep(*read);
   const std::string why = !stored ? stored.error().message : read->first_invalid;
   if (why.empty()) return {.status = 204};
   deps_.log.Debug("a remote write was refused in part", {{"err", why}});
   return Refuse(400, why);
+}
+
+// As upstream, an exemplar that cannot be kept fails nobody's write.
+void RemoteWriteReceiver::Keep(RemoteWriteMessage& read) {
+  invalid_histograms_.Increment(static_cast<double>(read.invalid_histograms));
+  for (MetricMetadata& metadata : read.metadata) {
+    if (IsUtf8(metadata.name) && IsUtf8(metadata.help) && IsUtf8(metadata.unit)) {
+      metadata_.Put(std::move(metadata));
+    }
+  }
+  for (RemoteWriteMessage::SentExemplar& sent : read.exemplars) {
+    std::vector<Labels::Pair> labels;
+    for (const LabelView& label : read.batch.LabelsOf(read.batch.series[sent.series])) {
+      labels.emplace_back(label.name, label.value);
+    }
+    const auto kept = exemplars_.Add(Labels(std::move(labels)), std::move(sent.exemplar));
+    if (kept == ExemplarShelf::Outcome::kKept) exemplars_appended_.Increment();
+    if (kept == ExemplarShelf::Outcome::kOutOfOrder) exemplars_out_of_order_.Increment();
+  }
 }
 
 }  // namespace fettle::rules

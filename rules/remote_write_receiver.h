@@ -21,6 +21,9 @@
 #include "common/http.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "rules/remote_write_message.h"
+#include "rules/samples/exemplar_shelf.h"
+#include "rules/samples/metadata_shelf.h"
 #include "rules/samples/samples.h"
 
 namespace fettle::rules {
@@ -43,11 +46,21 @@ class RemoteWriteReceiver {
 
   HttpResponse Handle(const HttpRequest& request);
 
+  // What came beside the samples; kept in memory.
+  const ExemplarShelf& exemplars() const { return exemplars_; }
+  const MetadataShelf& metadata() const { return metadata_; }
+
  private:
+  void Keep(RemoteWriteMessage& read);
   HttpResponse Store(std::string_view message);
 
   const Deps deps_;
+  ExemplarShelf exemplars_;
+  MetadataShelf metadata_;
   prometheus::Counter& invalid_labels_;
+  prometheus::Counter& invalid_histograms_;
+  prometheus::Counter& exemplars_appended_;
+  prometheus::Counter& exemplars_out_of_order_;
   std::atomic<std::size_t> unpacked_{0};
 };
 

@@ -60,6 +60,12 @@ void Head::Append(Series& to, const FloatPoint& point, const WriteBatch::More& m
   newest_ = std::max(newest_, point.time);
 }
 
+void Head::Restore(Series& to, RestoredChunk chunk) {
+  samples_ += chunk.writer.samples;
+  newest_ = std::max(newest_, chunk.writer.last_time);
+  chunk_bytes_ += static_cast<std::size_t>(to.Restore(std::move(chunk)));
+}
+
 void Head::Expire(std::int64_t before) {
   std::vector<SeriesId> gone;
   for (SeriesId id = 0; id < series_.size(); ++id) {

@@ -40,6 +40,8 @@ class Head {
 
   // REQUIRES: later than the series' last.
   void Append(Series& to, const FloatPoint& point, const WriteBatch::More& more = {});
+  // REQUIRES: the chunk begins later than the series' last.
+  void Restore(Series& to, RestoredChunk chunk);
   // Forgets whole chunks that end before, and series without samples.
   void Expire(std::int64_t before);
   void Clear();

@@ -12,6 +12,8 @@
 
 #include "rules/samples/head.h"
 #include "rules/samples/histogram_cell.h"
+#include "rules/samples/keeper.h"
+#include "rules/samples/replay.h"
 #include "rules/samples/selection.h"
 
 namespace fettle::rules {
@@ -141,7 +143,7 @@ struct SelectionAccess {
 };
 
 struct SampleStore::Impl {
-  Impl(SampleStoreOptions o, Metrics* metrics) : options(o) {
+  Impl(SampleStoreOptions o, Metrics* m) : options(o), metrics(m) {
     if (metrics == nullptr) return;
     shown.appended = &metrics->Counter("prometheus_tsdb_head_samples_appended_total",
                                        "Total number of appended samples.", {{"type", "float"}});
@@ -157,6 +159,7 @@ struct SampleStore::Impl {
   }
 
   const SampleStoreOptions options;
+  Metrics* const metrics;
   struct {
     prometheus::Counter* appended = nullptr;
     prometheus::Gauge* series = nullptr;
@@ -167,6 +170,7 @@ struct SampleStore::Impl {
 
   mutable std::shared_mutex mutex;
   Head head;
+  std::unique_ptr<SampleKeeper> keeper;  // null: in memory alone
   std::int64_t expired_before = std::numeric_limits<std::int64_t>::min();
   std::uint64_t appended = 0;
   std::array<std::uint64_t, static_cast<std::size_t>(Refusal::kCount)> refused{};
@@ -174,6 +178,7 @@ struct SampleStore::Impl {
   struct Outcome {
     bool watch = false;
     std::int64_t latest = kTimeMax;
+    SampleLog* log = nullptr;
     std::size_t taken = 0;
     struct First {
       Refusal why;
@@ -237,6 +242,7 @@ struct SampleStore::Impl {
       }
     }
     head.Append(*to, point, more);
+    if (outcome.log != nullptr) outcome.log->Point(head.symbols(), *to, point, more);
     ++outcome.taken;
     if (outcome.watch && changed) {
       outcome.changed.push_back(head.Show(*to));
@@ -286,9 +292,13 @@ Status SampleStore::Write(const WriteBatch& batch, const WriteOptions& options) 
   }
   Impl::Outcome outcome;
   outcome.watch = options.origin == Origin::kEvent && impl_->observer != nullptr;
+  std::uint64_t ticket = 0;
   if (options.latest) outcome.latest = std::min(ToMillis(*options.latest), kTimeMax);
   {
     const std::unique_lock lock(impl_->mutex);
+    if (impl_->keeper != nullptr && impl_->keeper->log().Begin()) {
+      outcome.log = &impl_->keeper->log();
+    }
     for (std::size_t i = 0; i < batch.series.size(); ++i) {
       // What the next ones need is fetched meanwhile: a known series is mostly waited for.
       if (i + 16 < batch.series.size()) impl_->head.Prefetch(hashes[i + 16]);
@@ -296,9 +306,17 @@ Status SampleStore::Write(const WriteBatch& batch, const WriteOptions& options) 
       const WriteBatch::Series& series = batch.series[i];
       impl_->AppendSeries(batch, series, hashes[i], outcome);
     }
+    if (outcome.log != nullptr) ticket = outcome.log->End();
     impl_->appended += outcome.taken;
     for (std::size_t i = 0; i < outcome.refused.size(); ++i) {
       impl_->refused[i] += outcome.refused[i];
+    }
+  }
+  if (outcome.log != nullptr) {
+    if (options.lasting) {
+      outcome.log->Commit(ticket);
+    } else {
+      outcome.log->Wake();
     }
   }
   impl_->Count(outcome);
@@ -311,6 +329,32 @@ Status SampleStore::Write(const WriteBatch& batch, const WriteOptions& options) 
   return Fail(limit ? Cause::kLimit : Cause::kInvalid, "storing {} at {}: {}",
               Copy(labels).ToString(), time, Reason(why, impl_->options));
 }
+
+Status SampleStore::Persist(Keep keep) {
+  const std::int64_t oldest = ToMillis(keep.now - impl_->options.retention);
+  Result<Replayed> replayed = [&] {
+    const std::unique_lock lock(impl_->mutex);
+    impl_->expired_before = std::max(impl_->expired_before, oldest);
+    return Replay(*keep.files, keep.log, oldest, impl_->head);
+  }();
+  if (!replayed) return tl::unexpected(replayed.error());
+  if (replayed->samples > 0) {
+    keep.log.Info("samples are back", {{"samples", std::to_string(replayed->samples)},
+                                       {"series", std::to_string(impl_->head.size())}});
+  }
+  impl_->keeper = std::make_unique<SampleKeeper>(
+      SampleKeeper::Deps{.files = std::move(keep.files),
+                         .log = std::move(keep.log),
+                         .metrics = impl_->metrics,
+                         .mutex = impl_->mutex,
+                         .head = impl_->head},
+      *replayed, keep.log_bytes_min == 0 ? SampleKeeper::kLogBytesMin : keep.log_bytes_min);
+  impl_->Count({});
+  if (keep.thread) impl_->keeper->Start();
+  return {};
+}
+
+void SampleStore::TurnForTest(bool retry) { impl_->keeper->Turn(retry); }
 
 void SampleStore::OnEventChange(ChangeObserver observer) { impl_->observer = std::move(observer); }
 
@@ -331,6 +375,12 @@ Selection SampleStore::Select(const Matchers& matchers, Time from, Time to) cons
 
 void SampleStore::Expire(Time now) {
   const std::int64_t before = ToMillis(now - impl_->options.retention);
+  std::unique_lock<std::mutex> numbers;
+  if (impl_->keeper != nullptr) {
+    // Series may get new numbers, which a snapshot under way must not see: next time, then.
+    numbers = std::unique_lock(impl_->keeper->numbers_mutex(), std::try_to_lock);
+    if (!numbers) return;
+  }
   const std::unique_lock lock(impl_->mutex);
   impl_->expired_before = std::max(impl_->expired_before, before);
   impl_->head.Expire(before);

@@ -20,10 +20,12 @@
 
 #include "common/clock.h"
 #include "common/labels.h"
+#include "common/log.h"
 #include "common/matcher.h"
 #include "common/metrics.h"
 #include "common/result.h"
 #include "common/sample.h"
+#include "rules/samples/log_files.h"
 #include "rules/samples/write_batch.h"
 
 namespace fettle::rules {
@@ -59,8 +61,23 @@ class SampleStore final : public SampleSink {
   struct WriteOptions {
     Origin origin = Origin::kCollector;
     std::optional<Time> latest;  // samples after it are refused: out of bounds
+    bool lasting = false;        // returns once the log has it; blocks on the disk
   };
   Status Write(const WriteBatch& batch, const WriteOptions& options);
+
+  // Brings back what the directory holds and keeps a log of what comes from now on (keeper.h).
+  // Once, before anything else. Without it everything is in memory alone. An error is a directory
+  // that cannot be read; what is damaged in it is left out and counted.
+  struct Keep {
+    std::unique_ptr<LogFiles> files;
+    Log log;
+    Time now;
+    std::uint64_t log_bytes_min = 0;  // 0: keeper.h's
+    bool thread = true;               // false: the test calls TurnForTest
+  };
+  Status Persist(Keep keep);
+  // What the thread of the log does every second, or when it tries again after a failure.
+  void TurnForTest(bool retry = false);
 
   // Before the first event batch; one observer.
   void OnEventChange(ChangeObserver observer);

@@ -95,6 +95,17 @@ std::ptrdiff_t Series::AppendRich(const FloatPoint& point, const WriteBatch::Mor
   return grown;
 }
 
+std::ptrdiff_t Series::Restore(RestoredChunk chunk) {
+  const std::ptrdiff_t grown = Seal() + static_cast<std::ptrdiff_t>(chunk.chunk->capacity());
+  if (rich != nullptr) {
+    rich->open = false;
+    rich->last_histogram = nullptr;
+  }
+  open = std::move(chunk.chunk);
+  writer = chunk.writer;
+  return grown;
+}
+
 Series::Loss Series::Expire(std::int64_t before) {
   Loss loss;
   auto keep = sealed.begin();

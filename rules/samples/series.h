@@ -60,6 +60,8 @@ struct Series {
 
   // REQUIRES: later than the last. How many bytes of chunks came (or, below zero, went).
   std::ptrdiff_t Append(const FloatPoint& point, const WriteBatch::More& more);
+  // REQUIRES: it begins later than the last.
+  std::ptrdiff_t Restore(RestoredChunk chunk);
   // Takes whole chunks that end before `before` away. What went.
   struct Loss {
     std::size_t samples = 0;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "rules/samples/selection.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/recorded_log.h"
@@ -103,7 +105,7 @@ TEST(RemoteWriteReceiverTest, RefusesInvalidLabels) {
   const auto label = [&](const std::string& name, const std::string& value) {
     return bytes(bytes(name, '\x0a') + bytes(value, '\x12'), '\x0a');
   };
-  const std::string good = RemoteWriteMessage({{{{"__name__", "good"}}, 1, now}});
+  const std::string good = EncodeRemoteWrite({{{{"__name__", "good"}}, 1, now}});
   struct {
     std::string labels;
     std::string says;
@@ -133,7 +135,7 @@ TEST(RemoteWriteReceiverTest, SortsLabelsAndDropsEmptyOnes) {
       "\x0a\x07\x0a\x05"
       "empty";
   series += "\x0a\x0e\x0a\x08__name__\x12\x02up";
-  const std::string whole = RemoteWriteMessage({post.Up(1)});
+  const std::string whole = EncodeRemoteWrite({post.Up(1)});
   const std::size_t sample = whole.find("\x12\x10\x09", 0, 3);
   ASSERT_NE(sample, std::string::npos);
   series += whole.substr(sample);
@@ -168,6 +170,84 @@ TEST(RemoteWriteReceiverTest, RefusesWhatIsNoRemoteWrite) {
   const Headers full = {{"Content-Encoding", "snappy"},
                         {"Content-Type", "application/x-protobuf;proto=prometheus.WriteRequest"}};
   EXPECT_EQ(post.Send(good, full).status, 204);
+}
+
+// A series "up" with what is given beside its labels, and metadata of it.
+std::string Message(const std::string& beside, const std::string& after = "") {
+  const std::string name = "\x0a\x0e\x0a\x08__name__\x12\x02up";
+  const std::string whole = name + beside;
+  return std::string("\x0a") + static_cast<char>(whole.size()) + whole + after;
+}
+std::string Field(char tag, const std::string& bytes) {
+  return std::string{tag, static_cast<char>(bytes.size())} + bytes;
+}
+std::string Eight(char tag, double value) {
+  std::string out(9, tag);
+  std::memcpy(out.data() + 1, &value, 8);
+  return out;
+}
+// 1767225600000 as a varint.
+const std::string kNow = "\x80\xd0\xea\xb6\xb7\x33";
+
+TEST(RemoteWriteReceiverTest, KeepsExemplarsAndMetadata) {
+  Post post;
+  const std::string exemplar =
+      Field('\x1a', Field('\x0a', Field('\x0a', "trace_id") + Field('\x12', "abc")) +
+                        Eight('\x11', 0.5) + "\x18" + kNow);
+  const std::string metadata =
+      Field('\x1a', std::string("\x08\x02") + Field('\x12', "up") + Field('\x22', "Whether."));
+  ASSERT_EQ(post.Send(Snappy(Message(exemplar, metadata))).status, 204);
+  const auto found =
+      post.receiver.exemplars().Find({{}}, post.clock.Now().wall, post.clock.Now().wall);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].series.ToString(), "up");
+  EXPECT_EQ(found[0].exemplars[0].labels.ToString(), "{trace_id=\"abc\"}");
+  EXPECT_EQ(found[0].exemplars[0].value, 0.5);
+  const std::vector<MetricMetadata> known = post.receiver.metadata().All();
+  ASSERT_EQ(known.size(), 1U);
+  EXPECT_EQ(known[0].name, "up");
+  EXPECT_EQ(known[0].type, MetricType::kGauge);
+  EXPECT_EQ(known[0].help, "Whether.");
+}
+
+TEST(RemoteWriteReceiverTest, StoresNativeHistogramsAndRefusesThoseThatContradictThemselves) {
+  // Whole numbers: 6 observations of sum 9.5, schema 1, one in the zero bucket, buckets 1, 2, 2.
+  const auto histogram = [](const std::string& deltas) {
+    return Field('\x22', std::string("\x08\x06") + Eight('\x19', 9.5) + "\x20\x02" +
+                             Eight('\x29', 0.001) + "\x30\x01" + Field('\x5a', "\x08\x02\x10\x03") +
+                             Field('\x62', deltas) + "\x78" + kNow);
+  };
+  Post post;
+  const HttpResponse bad = post.Send(Snappy(Message(histogram("\x02\x02"))));
+  EXPECT_EQ(bad.status, 400);
+  EXPECT_NE(bad.body.find("invalid histogram"), std::string::npos) << bad.body;
+  const HttpResponse good = post.Send(Snappy(Message(histogram(std::string("\x02\x02\x00", 3)))));
+  ASSERT_EQ(good.status, 204) << good.body;
+  const auto stored = post.store.Latest({{"__name__", "up"}});
+  ASSERT_TRUE(stored && stored->histogram);
+  EXPECT_EQ(stored->histogram->count, 6);
+  EXPECT_EQ(stored->histogram->positive.counts, (std::vector<double>{1, 2, 2}));
+  EXPECT_EQ(stored->histogram->positive.spans[0].offset, 1);
+}
+
+TEST(ExemplarShelfTest, KeepsTheNewestOfASeriesInOrder) {
+  ExemplarShelf shelf;
+  using enum ExemplarShelf::Outcome;
+  const Labels up{{"__name__", "up"}};
+  const auto at = [](std::int64_t t) { return Exemplar{{{"t", "x"}}, 1, TimeFromMillis(t)}; };
+  EXPECT_EQ(shelf.Add(up, at(5)), kKept);
+  EXPECT_EQ(shelf.Add(up, at(5)), kKnown);
+  EXPECT_EQ(shelf.Add(up, at(4)), kOutOfOrder);
+  EXPECT_EQ(shelf.Add(up, {{{"t", std::string(128, 'x')}}, 1, TimeFromMillis(9)}), kTooLong);
+  for (std::size_t i = 0; i < ExemplarShelf::kExemplarsMax; ++i) {
+    EXPECT_EQ(shelf.Add({{"__name__", "other"}}, at(static_cast<std::int64_t>(i))), kKept);
+  }
+  EXPECT_EQ(shelf.size(), ExemplarShelf::kExemplarsMax);
+  EXPECT_TRUE(shelf
+                  .Find({{*Matcher::Make(Matcher::Type::kEqual, "__name__", "up")}},
+                        TimeFromMillis(0), TimeFromMillis(100'000))
+                  .empty())
+      << "the oldest went";
 }
 
 TEST(RemoteWriteReceiverTest, WakesNoReactiveRule) {

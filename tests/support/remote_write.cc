@@ -34,7 +34,7 @@ std::string EncodeSample(const Sample& sample) {
 
 }  // namespace
 
-std::string RemoteWriteMessage(const std::vector<Sample>& samples) {
+std::string EncodeRemoteWrite(const std::vector<Sample>& samples) {
   std::map<Labels, std::string> series;
   for (const Sample& sample : samples) {
     const auto [at, fresh] = series.try_emplace(sample.labels);

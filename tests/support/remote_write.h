@@ -9,10 +9,10 @@
 namespace fettle {
 
 // prometheus.WriteRequest as protocol buffers; samples of one series in the order given.
-std::string RemoteWriteMessage(const std::vector<Sample>& samples);
+std::string EncodeRemoteWrite(const std::vector<Sample>& samples);
 std::string Snappy(const std::string& message);
 inline std::string RemoteWriteBody(const std::vector<Sample>& samples) {
-  return Snappy(RemoteWriteMessage(samples));
+  return Snappy(EncodeRemoteWrite(samples));
 }
 
 }  // namespace fettle

@@ -1,0 +1,37 @@
+#include "rules/samples/metadata_shelf.h"
+
+#include <utility>
+
+namespace fettle::rules {
+namespace {
+
+void Cut(std::string& text) {
+  if (text.size() <= MetadataShelf::kTextBytesMax) return;
+  std::size_t end = MetadataShelf::kTextBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  text.resize(end);
+}
+
+}  // namespace
+
+void MetadataShelf::Put(MetricMetadata metadata) {
+  Cut(metadata.help);
+  Cut(metadata.unit);
+  const std::lock_guard lock(mutex_);
+  const auto known = by_name_.find(metadata.name);
+  if (known != by_name_.end()) {
+    known->second = std::move(metadata);
+  } else if (by_name_.size() < kNamesMax) {
+    by_name_.emplace(metadata.name, std::move(metadata));
+  }
+}
+
+std::vector<MetricMetadata> MetadataShelf::All() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<MetricMetadata> all;
+  all.reserve(by_name_.size());
+  for (const auto& [name, metadata] : by_name_) all.push_back(metadata);
+  return all;
+}
+
+}  // namespace fettle::rules

@@ -52,7 +52,9 @@ std::ptrdiff_t Series::AppendFloat(std::int64_t time, double value) {
   std::ptrdiff_t grown = 0;
   if (open && writer.samples < Chunk::kSamplesMax) {
     const std::uint32_t old = open->capacity();
-    const std::uint32_t next = *std::upper_bound(kCapacities.begin(), kCapacities.end(), old);
+    // A restored chunk is full, whatever its size.
+    const std::uint32_t next = *std::lower_bound(kCapacities.begin(), kCapacities.end(),
+                                                 writer.bytes + Chunk::kSampleBytesMax);
     open = open->Copy(writer.bytes, next);
     grown = static_cast<std::ptrdiff_t>(next) - old;
   } else {

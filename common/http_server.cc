@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <civetweb.h>
+#include <dlfcn.h>
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -336,3 +338,14 @@ std::string HttpServer::url() const {
 }
 
 }  // namespace fettle
+
+// civetweb asks for threads with a stack of 100 KiB, which cannot be configured. A query nested as
+// deeply as the parser allows needs more, and a stack that ends takes the daemon with it. So
+// whoever in this program asks for less than other threads have gets as much as they: what is not
+// used of a stack is not memory.
+extern "C" int pthread_attr_setstacksize(pthread_attr_t* attributes, std::size_t bytes) noexcept {
+  constexpr std::size_t kStackBytesMin = 8 * 1024 * 1024;
+  using Set = int (*)(pthread_attr_t*, std::size_t);
+  static const Set set = reinterpret_cast<Set>(dlsym(RTLD_NEXT, "pthread_attr_setstacksize"));
+  return set(attributes, std::max(bytes, kStackBytesMin));
+}

@@ -64,6 +64,17 @@ TEST_F(HttpServerTest, ShowsTheHandlerTheWholeRequest) {
   EXPECT_FALSE(seen.identity.authenticated);
 }
 
+// What the deepest query that is allowed needs, and a sanitizer several times.
+TEST_F(HttpServerTest, GivesHandlersAsMuchStackAsOtherThreadsHave) {
+  server.Route("GET", "/deep", [](const HttpRequest&) {
+    volatile char deep[4 * 1024 * 1024];
+    for (std::size_t i = 0; i < sizeof(deep); i += 1024) deep[i] = 1;
+    return TextResponse(200, deep[0] == 1 ? "deep" : "");
+  });
+  server.Start();
+  EXPECT_EQ(Send({.url = server.url() + "/deep"}).body, "deep");
+}
+
 TEST_F(HttpServerTest, WritesACompleteHead) {
   server.Start();
   RawClient raw(server.address());

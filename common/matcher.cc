@@ -76,22 +76,63 @@ std::string WithNamedGroups(std::string_view pattern) {
   return out;
 }
 
+// A longer pattern is refused, unless it is only words between bars: compiling it takes seconds.
+constexpr std::size_t kPatternBytesMax = 128 * 1024;
+
+// How many parentheses stay open; -1 if one closes that was never opened.
+int OpenParentheses(std::string_view pattern) {
+  int open = 0;
+  bool in_class = false;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const std::string_view rest = pattern.substr(i);
+    if (rest.starts_with("\\Q")) {
+      i = std::min(pattern.find("\\E", i), pattern.size());
+    } else if (rest[0] == '\\') {
+      ++i;
+    } else if (in_class) {
+      in_class = rest[0] != ']';
+    } else if (rest[0] == '[') {
+      in_class = true;
+      // A bracket in the first place is a member.
+      if (i + 1 < pattern.size() && pattern[i + 1] == '^') ++i;
+      if (i + 1 < pattern.size() && pattern[i + 1] == ']') ++i;
+    } else if (rest[0] == '(') {
+      ++open;
+    } else if (rest[0] == ')' && --open < 0) {
+      return -1;
+    }
+  }
+  return open;
+}
+
 Result<std::shared_ptr<const re2::RE2>> Compile(const std::string& pattern) {
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(Matcher::kRegexpBytesMax);
-  auto regexp =
-      std::make_shared<const re2::RE2>("^(?s:" + WithNamedGroups(pattern) + ")$", options);
+  if (pattern.size() > kPatternBytesMax) {
+    return Fail(Cause::kInvalid, "the regular expression is longer than {} bytes",
+                kPatternBytesMax);
+  }
+  // By itself, "a)(b" is wrong; within parentheses it is not.
+  const int open = OpenParentheses(pattern);
+  if (open < 0) {
+    return Fail(Cause::kInvalid, "error parsing regexp: unexpected ): `{}`", pattern);
+  }
+  const std::string whole = "^(?s:" + WithNamedGroups(pattern) + ")$";
+  auto regexp = std::make_shared<const re2::RE2>(whole, options);
   if (regexp->ok()) return regexp;
+  const std::string& where = regexp->error_arg();
   return Fail(Cause::kInvalid, "error parsing regexp: {}: `{}`",
-              ExplainRegexp(regexp->error_code()), regexp->error_arg());
+              ExplainRegexp(regexp->error_code()), where == whole && open > 0 ? pattern : where);
 }
 
 bool MatchesRegexp(const re2::RE2& regexp, std::string_view value) {
   return re2::RE2::PartialMatch(re2::StringPiece(value.data(), value.size()), regexp);
 }
 
-std::string_view OperatorText(Matcher::Type type) {
+}  // namespace
+
+std::string_view ToString(Matcher::Type type) {
   switch (type) {
     case Matcher::Type::kEqual:
       return "=";
@@ -104,6 +145,8 @@ std::string_view OperatorText(Matcher::Type type) {
   }
   return "=";
 }
+
+namespace {
 
 bool HasReserved(std::string_view name) {
   for (std::size_t at = 0; at < name.size();) {
@@ -177,9 +220,9 @@ bool Matcher::Matches(std::string_view value) const {
 
 std::string Matcher::ToString() const {
   if (HasReserved(name_)) {
-    return fmt::format("{}{}{}", Quote(name_), OperatorText(type_), Quote(value_));
+    return fmt::format("{}{}{}", Quote(name_), fettle::ToString(type_), Quote(value_));
   }
-  return fmt::format("{}{}\"{}\"", name_, OperatorText(type_), EscapeValue(value_));
+  return fmt::format("{}{}\"{}\"", name_, fettle::ToString(type_), EscapeValue(value_));
 }
 
 bool IsReservedInMatchers(char32_t rune) {

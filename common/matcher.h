@@ -74,4 +74,7 @@ Result<Matchers> ParseMatchers(std::string_view text,
 Result<Matcher> ParseMatcher(std::string_view text,
                              MatcherSyntax syntax = MatcherSyntax::kFallback);
 
+// "=", "!=", "=~", "!~".
+std::string_view ToString(Matcher::Type type);
+
 }  // namespace fettle

@@ -14,7 +14,9 @@
 namespace fettle::rules {
 namespace {
 
-std::optional<double> ParseFloat(std::string_view text) {
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+std::optional<double> ParsePlainFloat(std::string_view text) {
   if (text.starts_with("+")) text.remove_prefix(1);
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -22,6 +24,16 @@ std::optional<double> ParseFloat(std::string_view text) {
     return std::nullopt;
   }
   return value;
+}
+
+// As Go's strconv.ParseFloat, which takes 1_000 for a thousand; hexadecimal numbers are none here.
+std::optional<double> ParseFloat(std::string text) {
+  for (std::size_t at = text.find('_'); at != std::string::npos; at = text.find('_', at)) {
+    const auto digit = [&](std::size_t i) { return i < text.size() && IsDigit(text[i]); };
+    if (at == 0 || !digit(at - 1) || !digit(at + 1)) return std::nullopt;
+    text.erase(at, 1);
+  }
+  return ParsePlainFloat(text);
 }
 
 // A quarter of what an int64 holds: no arithmetic on it overflows.

@@ -184,7 +184,7 @@ HttpResponse SeriesApi::LabelValues(const HttpRequest& request) const {
   }
   const std::string name =
       UnescapeLabelName(path.substr(kPrefix.size(), path.size() - kPrefix.size() - kSuffix.size()));
-  if (!IsUtf8(name)) {
+  if (name.empty() || !IsUtf8(name)) {
     return ApiFailure({fmt::format("invalid label name: {}", Quote(name)), Cause::kInvalid});
   }
   return ApiRespond(

@@ -38,20 +38,6 @@ std::string_view CardinalityName(Cardinality cardinality) {
   return "one-to-one";
 }
 
-std::string_view TypeText(Matcher::Type type) {
-  switch (type) {
-    case Matcher::Type::kNotEqual:
-      return "!=";
-    case Matcher::Type::kRegexp:
-      return "=~";
-    case Matcher::Type::kNotRegexp:
-      return "!~";
-    case Matcher::Type::kEqual:
-      break;
-  }
-  return "=";
-}
-
 class TreeWriter {
  public:
   std::string Take() { return json_.Take(); }
@@ -142,7 +128,7 @@ class TreeWriter {
                      std::string_view type) {
     json_.Key("matchers").BeginArray();
     for (const Matcher& matcher : selector.matchers) {
-      json_.BeginObject().Field("name", matcher.name()).Field("type", TypeText(matcher.type()));
+      json_.BeginObject().Field("name", matcher.name()).Field("type", fettle::ToString(matcher.type()));
       json_.Field("value", matcher.value()).EndObject();
     }
     json_.EndArray().Field("name", selector.name).Field("offset", selector.when.offset.count());

@@ -12,6 +12,11 @@
 namespace fettle::promql {
 namespace {
 
+// A longer label ends the query: nested, four times what there was grows without end. What is made
+// counts as samples of sixteen bytes against the query's limit.
+constexpr std::size_t kMadeLabelBytesMax = 64 * 1024;
+constexpr std::size_t kBytesPerSample = 16;
+
 std::string TextOf(const ExprPtr& argument) { return As<StringLiteral>(Unwrap(*argument))->value; }
 
 bool IsWord(char c) {
@@ -43,6 +48,7 @@ class Template {
         const re2::StringPiece& group = groups[static_cast<std::size_t>(part.group)];
         out.append(group.data() == nullptr ? "" : group.data(), group.size());
       }
+      if (out.size() > kMadeLabelBytesMax) break;
     }
     return out;
   }
@@ -84,6 +90,13 @@ Result<OperatorPtr> SetLabel(OperatorPtr child, const std::string& name, const V
   for (Row& row : rows) {
     const std::optional<std::string> value = value_of(row);
     if (!value) continue;
+    if (value->size() > kMadeLabelBytesMax) {
+      return Fail(Cause::kLimit, "the label {} would be longer than {} bytes", Quote(name),
+                  kMadeLabelBytesMax);
+    }
+    Status status = child->evaluation().Hold(value->size() / kBytesPerSample);
+    if (status) status = child->evaluation().Spend(1);
+    if (!status) return tl::unexpected(status.error());
     Labels labels = *row.Seen();
     labels.Set(name, *value);
     row.labels = std::make_shared<const Labels>(std::move(labels));
@@ -148,6 +161,7 @@ Result<OperatorPtr> OpenJoin(Evaluation& evaluation, const Call& call, const Gri
     for (std::size_t i = 0; i < sources.size(); ++i) {
       if (i > 0) joined += separator;
       joined += row.Get(sources[i]);
+      if (joined.size() > kMadeLabelBytesMax) break;
     }
     return joined;
   });

@@ -100,7 +100,10 @@ std::string PrintSelector(const VectorSelector& selector) {
   for (const Matcher& matcher : selector.matchers) {
     const bool is_name = matcher.name() == kMetricName && matcher.type() == Matcher::Type::kEqual &&
                          matcher.value() == selector.name && !selector.name.empty();
-    if (!is_name) matchers.push_back(matcher.ToString());
+    if (is_name) continue;
+    const std::string& name = matcher.name();
+    matchers.push_back((IsLabelName(name) ? name : Quote(name)) +
+                       std::string(fettle::ToString(matcher.type())) + Quote(matcher.value()));
   }
   std::sort(matchers.begin(), matchers.end());
   if (matchers.empty()) return selector.name.empty() ? "{}" : selector.name;

@@ -111,9 +111,13 @@ TEST(MatcherTest, IsEqualByTypeNameAndValue) {
 }
 
 TEST(MatcherTest, SaysWhatIsWrongWithAPatternAsGoDoes) {
+  const std::string too_long = std::string(128 * 1024, 'a') + ".";
   const Case cases[] = {
       {"[a", "error parsing regexp: missing closing ]: `[a)$`"},
-      {"a(b", "error parsing regexp: missing closing ): `^(?s:a(b)$`"},
+      {"a(b", "error parsing regexp: missing closing ): `a(b`"},
+      {"a)(b", "error parsing regexp: unexpected ): `a)(b`"},
+      {"[)]\\Q)\\E\\)(", "error parsing regexp: missing closing ): `[)]\\Q)\\E\\)(`"},
+      {too_long.c_str(), "the regular expression is longer than 131072 bytes"},
       {"a**", "error parsing regexp: invalid nested repetition operator: `**`"},
       {"*", "error parsing regexp: missing argument to repetition operator: `*`"},
       {"a{1001}", "error parsing regexp: invalid repeat count: `{1001}`"},

@@ -30,10 +30,6 @@ struct ClientOptions {
   std::string http_config_file;
 };
 int RunStatus(const ClientOptions& client);
-// One request to the daemon; the answer's JSON, or what is wrong.
-Result<Json> AskDaemon(const ClientOptions& client, const std::string& method,
-                       const std::string& path);
-
 struct BackupCommand {
   ClientOptions client;
   std::string verb;  // list, run, verify, restore, prune, drill, hold, release
@@ -48,7 +44,24 @@ struct BackupCommand {
   bool no_wait = false;
 };
 int RunBackup(const BackupCommand& command);
-int RunQueryInstant(const ClientOptions& client, const std::string& expression);
+
+// `fettle query`: prints as promtool query does, or what the API answered as JSON.
+struct QueryCommand {
+  ClientOptions client;
+  std::string format = "promql";     // or json
+  std::string expression;            // of instant and range
+  std::string time;                  // of instant; "" is now
+  std::string start;                 // "" is five minutes before the end, or all there is
+  std::string end;                   // "" is now, or all there is
+  std::string step;                  // "" is a 250th of the range, at least a second
+  std::vector<std::string> matches;  // of series and labels
+  std::string label;                 // whose values; "" is the names of all labels
+};
+int RunQueryInstant(const QueryCommand& command);
+int RunQueryRange(const QueryCommand& command);
+int RunQuerySeries(const QueryCommand& command);
+int RunQueryLabels(const QueryCommand& command);
+
 // Checks the audit's hash chain in a storage path.
 int RunAuditVerify(const std::string& storage_path);
 

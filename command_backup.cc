@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "command.h"
+#include "command_ask.h"
 #include "common/dial.h"
 #include "common/duration.h"
 #include "common/http_client.h"
@@ -123,8 +124,8 @@ void PrintSets(const Json& detail) {
 
 int List(const BackupCommand& command) {
   const bool one = !command.name.empty();
-  const Result<Json> answer =
-      AskDaemon(command.client, "GET", one ? PathOf(command) : "/api/fettle/v1/backups");
+  const Result<Json> answer = AskDaemon(
+      command.client, {.method = "GET", .url = one ? PathOf(command) : "/api/fettle/v1/backups"});
   if (!answer) return Say(answer.error().message);
   if (!one) {
     PrintJobs(*answer);
@@ -143,7 +144,8 @@ int FollowRun(const BackupCommand& command, const Json& before) {
   Rate rate;
   for (;;) {
     std::this_thread::sleep_for(kFollowEvery);
-    const Result<Json> answer = AskDaemon(command.client, "GET", PathOf(command));
+    const Result<Json> answer =
+        AskDaemon(command.client, {.method = "GET", .url = PathOf(command)});
     if (!answer) return Say(answer.error().message);
     const Json job = (*answer)["job"];
     const std::string state = job["state"].StringOr("");
@@ -167,7 +169,8 @@ int FollowRun(const BackupCommand& command, const Json& before) {
 int FollowChore(const BackupCommand& command, std::int64_t done_before) {
   ProgressLine line;
   for (int turn = 0;; ++turn) {
-    const Result<Json> answer = AskDaemon(command.client, "GET", PathOf(command));
+    const Result<Json> answer =
+        AskDaemon(command.client, {.method = "GET", .url = PathOf(command)});
     if (!answer) return Say(answer.error().message);
     if ((*answer)["chores_done"].IntegerOr(0) > done_before) {
       const std::string said = (*answer)["said"].StringOr("");
@@ -182,13 +185,13 @@ int FollowChore(const BackupCommand& command, std::int64_t done_before) {
 }
 
 int AskAndFollow(const BackupCommand& command) {
-  const Result<Json> before = AskDaemon(command.client, "GET", PathOf(command));
+  const Result<Json> before = AskDaemon(command.client, {.method = "GET", .url = PathOf(command)});
   if (!before) return Say(before.error().message);
   std::string path =
       PathOf(command) + "/" + command.verb + "?level=" + std::to_string(command.level);
   if (!command.set.empty()) path += "&set=" + PercentEncode(command.set);
   if (!command.plan.empty()) path += "&plan=" + PercentEncode(command.plan);
-  const Result<Json> asked = AskDaemon(command.client, "POST", path);
+  const Result<Json> asked = AskDaemon(command.client, {.method = "POST", .url = path});
   if (!asked) return Say(asked.error().message);
   if (command.no_wait) return 0;
   if (command.verb == "run") return FollowRun(command, (*before)["job"]);
@@ -341,7 +344,8 @@ int Restore(BackupCommand command) {
   if (Status opened = alone.Open(command); !opened) return Say(opened.error().message);
   // The daemon knows more of its sets than a list shows; without it the newest whole one is taken.
   if (command.set.empty() && !command.standalone) {
-    const Result<Json> detail = AskDaemon(command.client, "GET", PathOf(command));
+    const Result<Json> detail =
+        AskDaemon(command.client, {.method = "GET", .url = PathOf(command)});
     if (!detail) {
       return Say(detail.error().message + " (--standalone restores without the daemon)");
     }

@@ -33,8 +33,8 @@ void FollowSignals(Fettle& fettle, const sigset_t& signals) {
   }
 }
 
-// systemd's readiness protocol, sd_notify(3): one datagram. Its library would cost a MiB of resident
-// memory for this.
+// systemd's readiness protocol, sd_notify(3): one datagram. Its library would cost a MiB of
+// resident memory for this.
 void NotifySystemd(std::string_view state) {
   const char* path = std::getenv("NOTIFY_SOCKET");
   sockaddr_un address{};

@@ -16,6 +16,7 @@
 namespace {
 
 using fettle::ClientOptions;
+using fettle::QueryCommand;
 using fettle::ServeOptions;
 
 // A flag's text as a duration, for CLI11's validators.
@@ -115,6 +116,36 @@ void AddBackupCommands(CLI::App& app, fettle::BackupCommand& wanted, int& code) 
   }
 }
 
+// fettle query, whose flags are promtool query's.
+void AddQueryCommands(CLI::App& app, QueryCommand& query, int& code) {
+  CLI::App* group = app.add_subcommand("query", "ask a running daemon");
+  group->require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, int (*run)(const QueryCommand&)) {
+    CLI::App* sub = group->add_subcommand(name, help);
+    AddClientFlags(*sub, query.client);
+    sub->add_option("--format,-o", query.format, "promql or json")
+        ->check(CLI::IsMember({"promql", "json"}));
+    sub->callback([&query, &code, run] { code = run(query); });
+    return sub;
+  };
+  CLI::App* instant = add("instant", "one expression at one time", fettle::RunQueryInstant);
+  instant->add_option("--time", query.time, "seconds or RFC 3339 (now)");
+  CLI::App* range = add("range", "one expression over a range", fettle::RunQueryRange);
+  range->add_option("--step", query.step, "duration (a 250th of the range)");
+  for (CLI::App* sub : {instant, range}) {
+    sub->add_option("EXPRESSION", query.expression, "PromQL")->required();
+  }
+  CLI::App* series = add("series", "series that are stored", fettle::RunQuerySeries);
+  CLI::App* labels = add("labels", "values of a label, or names of labels", fettle::RunQueryLabels);
+  series->add_option("--match", query.matches, "a selector; may be repeated")->required();
+  labels->add_option("--match", query.matches, "a selector; may be repeated");
+  labels->add_option("NAME", query.label, "the label");
+  for (CLI::App* sub : {range, series, labels}) {
+    sub->add_option("--start", query.start, "seconds or RFC 3339");
+    sub->add_option("--end", query.end, "seconds or RFC 3339");
+  }
+}
+
 // Every flag that the app or one of its subcommands knows.
 std::vector<std::string> KnownFlags(const CLI::App& app) {
   std::vector<std::string> flags;
@@ -195,13 +226,8 @@ int Run(int argc, char** argv) {
   AddClientFlags(*status, client);
   status->callback([&] { code = fettle::RunStatus(client); });
 
-  std::string expression;
-  CLI::App* query = app.add_subcommand("query", "ask a running daemon");
-  query->require_subcommand(1);
-  CLI::App* instant = query->add_subcommand("instant", "one expression, now");
-  AddClientFlags(*instant, client);
-  instant->add_option("EXPRESSION", expression, "PromQL")->required();
-  instant->callback([&] { code = fettle::RunQueryInstant(client, expression); });
+  QueryCommand query;
+  AddQueryCommands(app, query, code);
 
   fettle::BackupCommand wanted;
   AddBackupCommands(app, wanted, code);

@@ -100,6 +100,25 @@ TEST(QueryApiTest, MoreQueriesThanPlacesWaitAndThenTimeOut) {
             R"({"status":"error","errorType":"timeout","error":"query timed out in query queue"})");
 }
 
+TEST(QueryApiTest, QueriesEndWhenTheDaemonDoes) {
+  const auto ending = [](const HttpResponse& response) {
+    return fmt::format("{} {}", response.status, response.body);
+  };
+  const std::string canceled =
+      "499 {\"status\":\"error\",\"errorType\":\"canceled\","
+      "\"error\":\"query was canceled in query execution\"}";
+  Desk waiting({.queries_max = 0});
+  std::string waited;
+  std::jthread asker(
+      [&] { waited = ending(waiting.Ask(Get("/api/v1/query?query=1&timeout=1m"))); });
+  waiting.api.Stop();
+  asker.join();
+  EXPECT_EQ(waited, canceled);
+  Desk desk;
+  desk.api.Stop();
+  EXPECT_EQ(ending(desk.Ask(Get("/api/v1/query_range?query=up&start=0&end=9&step=1"))), canceled);
+}
+
 TEST(QueryApiTest, CountsItsQueries) {
   Desk desk;
   desk.Ask(Get("/api/v1/query?query=up"));

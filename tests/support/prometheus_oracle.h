@@ -21,6 +21,7 @@ class PrometheusOracle {
   // Keeps everything, however old. Ends the test program if it does not come up.
   static std::unique_ptr<PrometheusOracle> Start();
 
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
   // "2.42.0+ds".
   std::string Version();
   // By remote write 1.0; samples of one series in order of time.

@@ -8,12 +8,14 @@
 #include "common/check.h"
 #include "common/json.h"
 #include "common/number.h"
+#include "rules/histogram_json.h"
 #include "rules/query_json.h"
 
 namespace fettle::rules {
 namespace {
 
 constexpr std::string_view kBegin = R"({"resultType":"matrix","result":[)";
+constexpr std::string_view kValues = R"(,"values":)";
 // Points are written to a block on the stack, and the block to the text.
 constexpr std::size_t kPointsPerBlock = 128;
 constexpr std::size_t kPointBytesMax = 32 + kSampleTextMax + 2;
@@ -48,7 +50,30 @@ void MatrixWriter::BeginSeries(const promql::Row& row, std::string& out) {
   json.EndObject();
   out += out.back() == '[' ? R"({"metric":)" : R"(,{"metric":)";
   out += json.Take();
-  out += R"(,"values":)";
+}
+
+// Numbers, then histograms, each where there are any.
+void MatrixWriter::WriteMixed(const promql::Grid& grid, const std::vector<double>& cells,
+                              std::span<const HistogramPtr> histograms) {
+  std::vector<double> numbers = cells;
+  std::string points;
+  bool any = false;
+  for (std::size_t step = 0; step < grid.steps; ++step) {
+    if (promql::IsHistogramCell(cells[step])) {
+      points += points.empty() ? '[' : ',';
+      AppendHistogramPoint(grid.At(step), *histograms[HistogramPlace(cells[step])], points);
+      numbers[step] = promql::Absent();
+    }
+    any = any || !promql::IsAbsent(numbers[step]);
+  }
+  if (any) {
+    out_ += kValues;
+    const std::size_t begin = out_.size();
+    WritePoints(grid, numbers);
+    out_[begin] = '[';  // where the first point's comma was
+    out_ += ']';
+  }
+  if (!points.empty()) out_ += R"(,"histograms":)" + points + ']';
 }
 
 void MatrixWriter::WritePoints(const promql::Grid& grid, const std::vector<double>& cells) {
@@ -69,7 +94,8 @@ void MatrixWriter::WritePoints(const promql::Grid& grid, const std::vector<doubl
 }
 
 void MatrixWriter::Take(const promql::Row& row, const promql::Grid& grid,
-                        const std::vector<double>& cells, std::size_t) {
+                        const std::vector<double>& cells, std::size_t,
+                        std::span<const HistogramPtr> histograms) {
   if (limit_ > 0 && series_ == limit_) {
     truncated_ = true;
     return;
@@ -77,12 +103,19 @@ void MatrixWriter::Take(const promql::Row& row, const promql::Grid& grid,
   ++series_;
   if (stamps_.size() != grid.steps) MakeStamps(grid);
   if (!in_pieces_) BeginSeries(row, out_);
+  if (!in_pieces_ && !row.histograms) out_ += kValues;
   const std::size_t begin = out_.size();
-  WritePoints(grid, cells);
-  if (in_pieces_) {
-    pieces_.push_back({row, begin, out_.size()});
+  if (row.histograms) {
+    WriteMixed(grid, cells, histograms);
   } else {
-    out_[begin] = '[';  // where the first point's comma was
+    WritePoints(grid, cells);
+  }
+  if (in_pieces_) {
+    pieces_.push_back({row, begin, out_.size(), row.histograms});
+  } else if (row.histograms) {
+    out_ += '}';
+  } else {
+    out_[begin] = '[';
     out_ += "]}";
   }
   if (series_ == 1) {
@@ -120,11 +153,17 @@ std::string MatrixWriter::Join() {
     const bool take_early = early != pieces_.end() && (late == later_->pieces_.end() ||
                                                        !FinallyBefore(late->row, early->row));
     BeginSeries(take_early ? early->row : late->row, out);
-    const std::size_t begin = out.size();
-    if (take_early) out.append(out_, early->begin, early->end - early->begin);
-    if (take_late) out.append(later_->out_, late->begin, late->end - late->begin);
-    out[begin] = '[';
-    out += "]}";
+    if (take_early && early->mixed) {
+      out.append(out_, early->begin, early->end - early->begin);
+      out += '}';
+    } else {
+      out += kValues;
+      const std::size_t begin = out.size();
+      if (take_early) out.append(out_, early->begin, early->end - early->begin);
+      if (take_late) out.append(later_->out_, late->begin, late->end - late->begin);
+      out[begin] = '[';
+      out += "]}";
+    }
     early += take_early ? 1 : 0;
     late += take_late ? 1 : 0;
   }

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,7 +21,7 @@ class MatrixWriter final : public promql::RowSink {
   MatrixWriter(std::string prefix, std::size_t limit);
   void Expect(std::size_t rows) override { expected_ = rows; }
   void Take(const promql::Row& row, const promql::Grid& grid, const std::vector<double>& cells,
-            std::size_t present) override;
+            std::size_t present, std::span<const HistogramPtr> histograms) override;
   // Then Finish() puts the points of both together.
   promql::RowSink* Later() override;
 
@@ -40,10 +42,13 @@ class MatrixWriter final : public promql::RowSink {
     promql::Row row;
     std::size_t begin = 0;
     std::size_t end = 0;
+    bool mixed = false;  // with histograms, and complete: such rows come whole
   };
   void MakeStamps(const promql::Grid& grid);
   void BeginSeries(const promql::Row& row, std::string& out);
   void WritePoints(const promql::Grid& grid, const std::vector<double>& cells);
+  void WriteMixed(const promql::Grid& grid, const std::vector<double>& cells,
+                  std::span<const HistogramPtr> histograms);
   std::string Join();
 
   const std::size_t limit_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/number.h"
+#include "rules/histogram_json.h"
 
 namespace fettle::rules {
 namespace {
@@ -28,18 +29,33 @@ void WriteSeries(const promql::Series& series, JsonWriter& json) {
     AppendPoint(point.at, point.value, points);
   }
   points += ']';
+  std::string histograms = "[";
+  for (const promql::HistogramPoint& point : series.histograms) {
+    if (histograms.size() > 1) histograms += ',';
+    AppendHistogramPoint(point.at, *point.histogram, histograms);
+  }
+  histograms += ']';
   json.BeginObject().Key("metric");
   WriteLabels(*series.labels, json);
-  json.Key("values").Raw(points).EndObject();
+  if (!series.points.empty()) json.Key("values").Raw(points);
+  if (!series.histograms.empty()) json.Key("histograms").Raw(histograms);
+  json.EndObject();
 }
 
 // All elements have one time: `stamp` is [1435781451.781,"
-void WriteElement(const promql::Element& element, std::string_view stamp, JsonWriter& json) {
-  std::string point(stamp);
-  AppendSampleValue(element.value, point);
-  point += "\"]";
+void WriteElement(const promql::Element& element, Time at, std::string_view stamp,
+                  JsonWriter& json) {
+  std::string point;
   json.BeginObject().Key("metric");
   WriteLabels(*element.labels, json);
+  if (element.histogram != nullptr) {
+    AppendHistogramPoint(ToMillis(at), *element.histogram, point);
+    json.Key("histogram").Raw(point).EndObject();
+    return;
+  }
+  point += stamp;
+  AppendSampleValue(element.value, point);
+  point += "\"]";
   json.Key("value").Raw(point).EndObject();
 }
 
@@ -101,7 +117,7 @@ WrittenValue WriteValue(const promql::Value& value, std::size_t limit, JsonWrite
       std::string stamp = "[";
       AppendTimestamp(ToMillis(value.at), stamp);
       stamp += ",\"";
-      for (std::size_t i = 0; i < shown; ++i) WriteElement(value.vector[i], stamp, json);
+      for (std::size_t i = 0; i < shown; ++i) WriteElement(value.vector[i], value.at, stamp, json);
       json.EndArray();
     }
   }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "rules/promql/grouping.h"
+#include "rules/promql/mixed_aggregations.h"
 #include "rules/promql/open.h"
 #include "rules/promql/statistics.h"
 
@@ -86,8 +87,18 @@ struct VarianceCell {
 template <typename Cell>
 Result<OperatorPtr> Aggregate(Evaluation& evaluation, const AggregateExpr& aggregate,
                               const Grid& grid) {
-  const Result<OperatorPtr> child = Open(evaluation, *aggregate.inner, grid);
+  Result<OperatorPtr> child = Open(evaluation, *aggregate.inner, grid);
   if (!child) return tl::unexpected(child.error());
+  if (AnyHistograms((*child)->rows())) {
+    const TokenType op = aggregate.op;
+    if (op == TokenType::kSum || op == TokenType::kAvg) {
+      return OpenMixedSum(std::move(*child), aggregate);
+    }
+    // A histogram is something to be counted, but no number.
+    if (op != TokenType::kCount && op != TokenType::kGroup) {
+      child = NumbersOnly(std::move(*child), aggregate);
+    }
+  }
   Grouping grouping = GroupRows((*child)->rows(), aggregate.grouping, aggregate.without);
   const std::size_t size = grouping.groups.size() * grid.steps;
   const std::size_t weight = size * (sizeof(Cell) / sizeof(double));
@@ -95,6 +106,7 @@ Result<OperatorPtr> Aggregate(Evaluation& evaluation, const AggregateExpr& aggre
   std::vector<Cell> cells(size);
   Evaluation::Scratch scratch(evaluation, grid.steps);
   for (std::size_t row = 0; row < (*child)->rows().size(); ++row) {
+    const Evaluation::HistogramScope scope(evaluation);
     Status status = (*child)->Fill(row, *scratch);
     if (status) status = evaluation.Spend(grid.steps);
     if (!status) return tl::unexpected(status.error());

@@ -9,8 +9,8 @@
 
 namespace fettle::promql {
 
-// Whether the outcome is still the left operand's metric: comparisons and set operators keep it.
-inline bool ChangesMetric(TokenType op) { return !IsComparison(op) && !IsSetOperator(op); }
+// Whether the outcome is no longer the left operand's metric: arithmetic.
+inline bool ChangesMetric(TokenType op) { return op >= TokenType::kAdd && op <= TokenType::kAtan2; }
 
 struct Modulo {
   double operator()(double a, double b) const { return std::fmod(a, b); }

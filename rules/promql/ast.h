@@ -136,11 +136,16 @@ struct When {
   bool pinned() const { return timestamp.has_value() || edge != Edge::kNone; }
 };
 
+// `anchored`: a range goes by the last sample before it, too. `smoothed`: by what lies on the lines
+// between samples at its ends.
+enum class Extent { kPlain, kAnchored, kSmoothed };
+
 struct VectorSelector final : Expr {
   VectorSelector() : Expr(Kind::kSelector, ValueType::kVector) {}
   std::string name;  // written before the braces; also among the matchers
   Matchers matchers;
   When when;
+  Extent extent = Extent::kPlain;
 };
 
 struct MatrixSelector final : Expr {

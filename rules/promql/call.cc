@@ -28,7 +28,7 @@ Result<OperatorPtr> OpenOnlyValue(Evaluation& evaluation, const Call& call, cons
       return tl::unexpected(status.error());
     }
     for (std::size_t step = 0; step < grid.steps; ++step) {
-      if (IsAbsent((*scratch)[step])) continue;
+      if (IsAbsent((*scratch)[step]) || IsHistogramCell((*scratch)[step])) continue;
       cells[step] = IsAbsent(cells[step]) ? (*scratch)[step] : NaN();
     }
   }
@@ -47,13 +47,6 @@ Result<OperatorPtr> OpenExtremeOf(Evaluation& evaluation, const Call& call, cons
   const auto choose = call.function->id == FunctionId::kMaxOf ? GoMax : GoMin;
   for (std::size_t i = 0; i < grid.steps; ++i) (*left)[i] = choose((*left)[i], (*right)[i]);
   return OperatorPtr(std::make_unique<CellsOperator>(evaluation, std::move(*left)));
-}
-
-// Without histogram samples these have nothing to say.
-Result<OperatorPtr> OpenNothing(Evaluation& evaluation, const Call& call, const Grid& grid) {
-  const Result<OperatorPtr> child = Open(evaluation, *call.arguments[0], grid);
-  if (!child) return tl::unexpected(child.error());
-  return TableOperator::Make(evaluation, grid.steps, {}, {});
 }
 
 }  // namespace
@@ -115,7 +108,7 @@ Result<OperatorPtr> OpenCall(Evaluation& evaluation, const Call& call, const Gri
     case FunctionId::kHistogramSum:
     case FunctionId::kHistogramStddev:
     case FunctionId::kHistogramStdvar:
-      return OpenNothing(evaluation, call, grid);
+      return OpenHistogramFact(evaluation, call, grid);
     default:
       return OpenMath(evaluation, call, grid);
   }

@@ -11,6 +11,7 @@
 #include "rules/promql/evaluation.h"
 #include "rules/promql/open.h"
 #include "rules/promql/range_source.h"
+#include "rules/promql/renamed_operator.h"
 #include "rules/promql/workload.h"
 
 namespace fettle::promql {
@@ -26,19 +27,10 @@ Answer Finish(Evaluation& evaluation, Value value) {
 // Names that were to be dropped at the very end are dropped now.
 Result<OperatorPtr> DropNames(Result<OperatorPtr> opened, const EngineOptions& options) {
   if (!opened || !options.delayed_name_removal) return opened;
-  class Renamed final : public Operator {
-   public:
-    explicit Renamed(OperatorPtr child)
-        : Operator(child->evaluation(), child->steps()), child_(std::move(child)) {
-      rows_ = child_->rows();
-      for (Row& row : rows_) row.nameless = row.nameless || row.drop_name;
-    }
-    Status Fill(std::size_t row, Cells& out) override { return child_->Fill(row, out); }
-
-   private:
-    const OperatorPtr child_;
-  };
-  return MergeSameLabels(std::make_unique<Renamed>(std::move(*opened)), Merge::kLabelsChanged);
+  std::vector<Row> rows = (*opened)->rows();
+  for (Row& row : rows) row.nameless = row.nameless || row.drop_name;
+  return MergeSameLabels(std::make_unique<RenamedOperator>(std::move(*opened), std::move(rows)),
+                         Merge::kLabelsChanged);
 }
 
 Result<Value> InstantVector(Operator& from, Time at) {
@@ -46,7 +38,10 @@ Result<Value> InstantVector(Operator& from, Time at) {
   Cells cell(1);
   for (std::size_t row = 0; row < from.rows().size(); ++row) {
     if (Status status = from.Fill(row, cell); !status) return tl::unexpected(status.error());
-    if (!IsAbsent(cell[0])) value.vector.push_back({from.rows()[row].Final(), cell[0], nullptr});
+    if (IsAbsent(cell[0])) continue;
+    HistogramPtr histogram;
+    if (IsHistogramCell(cell[0])) histogram = from.evaluation().HistogramAt(cell[0]);
+    value.vector.push_back({from.rows()[row].Final(), cell[0], std::move(histogram)});
   }
   return value;
 }
@@ -65,8 +60,13 @@ Result<Value> InstantMatrix(Evaluation& evaluation, const Expr& expr, const Grid
     Series series{.labels = (*source)->rows()[row].Final()};
     series.points.reserve(samples.times.size());
     for (std::size_t i = 0; i < samples.times.size(); ++i) {
-      // A subquery's grid may begin before the window.
-      series.points.push_back({samples.times[i], samples.values[i]});
+      const double point = samples.values[i];
+      if (IsHistogramCell(point)) {
+        series.histograms.push_back(
+            {samples.times[i], samples.histograms[rules::HistogramPlace(point)]});
+      } else {
+        series.points.push_back({samples.times[i], point});
+      }
     }
     value.matrix.push_back(std::move(series));
   }
@@ -111,12 +111,13 @@ class StepRun {
     Evaluation::Scratch cells(evaluation_, grid_.steps);
     sink.Expect(rows_->rows().size());
     for (const std::size_t row : OrderByLabels(rows_->rows())) {
+      const Evaluation::HistogramScope scope(evaluation_);
       if (Status status = rows_->Fill(row, *cells); !status) return status;
       std::size_t present = 0;
       for (const double cell : *cells) present += IsAbsent(cell) ? 0 : 1;
       if (present == 0) continue;
       if (Status status = evaluation_.Hold(present); !status) return status;
-      sink.Take(rows_->rows()[row], grid_, *cells, present);
+      sink.Take(rows_->rows()[row], grid_, *cells, present, evaluation_.histograms());
     }
     return {};
   }
@@ -224,11 +225,17 @@ Result<Answer> Engine::Range(const Expr& expr, Time start, Time end, Millis step
   class Collected final : public RowSink {
    public:
     void Expect(std::size_t) override {}
-    void Take(const Row& row, const Grid& grid, const Cells& cells, std::size_t present) override {
+    void Take(const Row& row, const Grid& grid, const Cells& cells, std::size_t present,
+              std::span<const HistogramPtr> histograms) override {
       Series series{.labels = row.Final()};
       series.points.reserve(present);
       for (std::size_t i = 0; i < grid.steps; ++i) {
-        if (!IsAbsent(cells[i])) series.points.push_back({grid.At(i), cells[i]});
+        if (IsAbsent(cells[i])) continue;
+        if (row.histograms && IsHistogramCell(cells[i])) {
+          series.histograms.push_back({grid.At(i), histograms[rules::HistogramPlace(cells[i])]});
+        } else {
+          series.points.push_back({grid.At(i), cells[i]});
+        }
       }
       matrix.push_back(std::move(series));
     }

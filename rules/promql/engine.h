@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "common/clock.h"
@@ -27,6 +28,10 @@ struct EngineOptions {
   // Range queries that may compute so many cells are shared by two threads: starting one takes some
   // 50 us, as long as that.
   std::size_t cells_for_two_threads = 20'000;
+  // Where samples say when their counting began, rates and resets go by it.
+  bool start_timestamps = false;
+  // __type__ says what a counter is, not the metric's name.
+  bool type_and_unit_labels = false;
 };
 
 struct Row;  // rules/promql/row.h
@@ -38,9 +43,10 @@ class RowSink {
   virtual ~RowSink() = default;
   // Before the first: there will be at most so many.
   virtual void Expect(std::size_t rows) = 0;
-  // `cells` has one a step, `present` (at least one) of them not Absent().
+  // `cells` has one a step, `present` (at least one) of them not Absent(). Where the row may hold
+  // histograms, cells name places in `histograms`.
   virtual void Take(const Row& row, const Grid& grid, const std::vector<double>& cells,
-                    std::size_t present) = 0;
+                    std::size_t present, std::span<const HistogramPtr> histograms) = 0;
   // A sink of its own for the later steps of the same answer, filled at the same time by another
   // thread; null if there is none. Called before anything else, or not at all.
   virtual RowSink* Later() { return nullptr; }

@@ -1,11 +1,17 @@
 #include "rules/promql/evaluation.h"
 
-#include <algorithm>
-
 namespace fettle::promql {
+
+void Budget::Note(std::size_t now_held) {
+  std::size_t known = peak;
+  while (known < now_held && !peak.compare_exchange_weak(known, now_held)) {
+  }
+}
 
 Status Evaluation::CheckDeadline() {
   unchecked_ = 0;
+  // Histograms are kept without asking.
+  if (budget_.held > budget_.max) return Hold(0);
   if (query_.deadline == BootTime::max() || clock_.Now().boot < query_.deadline) return {};
   return Fail(Cause::kTimeout, "query timed out in expression evaluation");
 }
@@ -17,10 +23,21 @@ Status Evaluation::Hold(std::size_t numbers) {
     return Fail(Cause::kLimit,
                 "query processing would load too many samples into memory in query execution");
   }
-  std::size_t peak = budget_.peak;
-  while (peak < held && !budget_.peak.compare_exchange_weak(peak, held)) {
-  }
+  budget_.Note(held);
   return {};
+}
+
+double Evaluation::Keep(HistogramPtr histogram) {
+  const std::size_t weight = histogram->Weight();
+  budget_.Note(budget_.held += weight);
+  unchecked_ += weight;
+  histograms_.push_back(std::move(histogram));
+  return HistogramCell(histograms_.size() - 1);
+}
+
+void Evaluation::Forget(std::size_t from) {
+  for (std::size_t i = from; i < histograms_.size(); ++i) budget_.held -= histograms_[i]->Weight();
+  histograms_.resize(from);
 }
 
 void Evaluation::Note(Annotation::Kind kind, Span where, const std::string& text) {

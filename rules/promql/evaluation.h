@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <memory>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -24,6 +26,7 @@ struct Budget {
   const std::size_t max;
   std::atomic<std::size_t> held = 0;
   std::atomic<std::size_t> peak = 0;
+  void Note(std::size_t now_held);  // for the peak
 };
 
 // Not safe from several threads.
@@ -57,6 +60,52 @@ class Evaluation {
   Status Hold(std::size_t numbers);
   void Release(std::size_t numbers) { budget_.held -= numbers; }
   void CountRead(std::size_t samples) { read_ += samples; }
+
+  // Histograms live beside the rows: a cell names one. Counted as held by their weight.
+  double Keep(HistogramPtr histogram);
+  double Keep(FloatHistogram histogram) {
+    return Keep(std::make_shared<const FloatHistogram>(std::move(histogram)));
+  }
+  const HistogramPtr& HistogramAt(double cell) const {
+    return histograms_[rules::HistogramPlace(cell)];
+  }
+  std::span<const HistogramPtr> histograms() const { return histograms_; }
+  // Forgets the histograms that were kept during its life: of rows that have been used up. Nothing
+  // may be opened meanwhile.
+  class HistogramScope {
+   public:
+    explicit HistogramScope(Evaluation& evaluation)
+        : evaluation_(evaluation), size_(evaluation.histograms_.size()) {}
+    ~HistogramScope() { evaluation_.Forget(size_); }
+    HistogramScope(const HistogramScope&) = delete;
+    HistogramScope& operator=(const HistogramScope&) = delete;
+
+   private:
+    Evaluation& evaluation_;
+    const std::size_t size_;
+  };
+
+  // What selectors opened now will be used for: above histogram_count, histogram_sum and
+  // histogram_avg, hints are worked out where the store knows none, as Prometheus' iterator of
+  // counts does; not where buckets are needed too.
+  struct HistogramUse {
+    bool counts = false;
+    bool buckets = false;
+    bool only_counts() const { return counts && !buckets; }
+  };
+  const HistogramUse& histogram_use() const { return histogram_use_; }
+  class HistogramUseScope {
+   public:
+    HistogramUseScope(Evaluation& evaluation, HistogramUse use)
+        : evaluation_(evaluation), outer_(std::exchange(evaluation.histogram_use_, use)) {}
+    ~HistogramUseScope() { evaluation_.histogram_use_ = outer_; }
+    HistogramUseScope(const HistogramUseScope&) = delete;
+    HistogramUseScope& operator=(const HistogramUseScope&) = delete;
+
+   private:
+    Evaluation& evaluation_;
+    const HistogramUse outer_;
+  };
 
   void Warn(Span where, std::string text) { Note(Annotation::Kind::kWarning, where, text); }
   void Inform(Span where, std::string text) { Note(Annotation::Kind::kInfo, where, text); }
@@ -100,6 +149,7 @@ class Evaluation {
 
  private:
   static constexpr std::size_t kNumbersBetweenLooks = 10'000;
+  void Forget(std::size_t from);
   void Note(Annotation::Kind kind, Span where, const std::string& text);
 
   const rules::SampleStore& samples_;
@@ -114,6 +164,8 @@ class Evaluation {
   std::unordered_set<std::string> noted_;
   std::vector<Cells> free_cells_;
   std::vector<rules::SampleColumns> free_samples_;
+  std::vector<HistogramPtr> histograms_;
+  HistogramUse histogram_use_;
 };
 
 }  // namespace fettle::promql

@@ -209,7 +209,7 @@ void HistogramSum::Each(const Change& change) {
 void HistogramSum::Scale(double factor) {
   Each([factor](CompensatedSum& sum) {
     sum.sum *= factor;
-    sum.lost *= factor;
+    if (sum.lost != 0) sum.lost *= factor;
   });
   if (factor < 0) hint_ = Hint::kGauge;
 }
@@ -217,7 +217,7 @@ void HistogramSum::Scale(double factor) {
 void HistogramSum::Divide(double by) {
   Each([by](CompensatedSum& sum) {
     sum.sum /= by;
-    sum.lost /= by;
+    if (sum.lost != 0) sum.lost /= by;
   });
   if (by == 0) {
     layout_.positive.clear();

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "rules/promql/function_table.h"
-#include "rules/promql/map_operator.h"
 #include "rules/promql/open.h"
+#include "rules/promql/renamed_operator.h"
 
 namespace fettle::promql {
 namespace {
@@ -103,9 +103,7 @@ Result<OperatorPtr> SetLabel(OperatorPtr child, const std::string& name, const V
     row.nameless = false;
     if (name == kMetricName) row.drop_name = false;
   }
-  const auto same = [](std::size_t, double v) { return v; };
-  using Renamed = MapOperator<decltype(same)>;
-  return MergeSameLabels(std::make_unique<Renamed>(std::move(child), std::move(rows), same),
+  return MergeSameLabels(std::make_unique<RenamedOperator>(std::move(child), std::move(rows)),
                          Merge::kLabelsChanged);
 }
 

@@ -9,7 +9,8 @@
 
 namespace fettle::promql {
 
-// compute(step, value) is asked for every present cell; it may answer Absent().
+// compute(step, value) is asked for every present number; it may answer Absent(). Histograms are
+// left out.
 template <typename Compute>
 class MapOperator final : public Operator {
  public:
@@ -18,9 +19,15 @@ class MapOperator final : public Operator {
         child_(std::move(child)),
         compute_(std::move(compute)) {
     rows_ = std::move(rows);
+    for (Row& row : rows_) row.histograms = false;
   }
   Status Fill(std::size_t row, Cells& out) override {
     if (Status status = child_->Fill(row, out); !status) return status;
+    if (child_->rows()[row].histograms) {
+      for (double& cell : out) {
+        if (IsHistogramCell(cell)) cell = Absent();
+      }
+    }
     for (std::size_t step = 0; step < steps(); ++step) {
       if (!IsAbsent(out[step])) out[step] = compute_(step, out[step]);
     }

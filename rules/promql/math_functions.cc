@@ -138,6 +138,32 @@ Cells Times(const Grid& grid) {
   return cells;
 }
 
+// When each present cell is, histograms too.
+Result<OperatorPtr> OpenTimes(OperatorPtr child, Cells times) {
+  class TimesOperator final : public Operator {
+   public:
+    TimesOperator(OperatorPtr of, Cells times)
+        : Operator(of->evaluation(), of->steps()), of_(std::move(of)), times_(std::move(times)) {
+      rows_ = of_->rows();
+      for (Row& row : rows_) row.histograms = false;
+      MarkNameless(evaluation(), rows_);
+    }
+    Status Fill(std::size_t row, Cells& out) override {
+      if (Status status = of_->Fill(row, out); !status) return status;
+      for (std::size_t step = 0; step < steps(); ++step) {
+        if (!IsAbsent(out[step])) out[step] = times_[step];
+      }
+      return {};
+    }
+
+   private:
+    const OperatorPtr of_;
+    const Cells times_;
+  };
+  return MergeSameLabels(std::make_unique<TimesOperator>(std::move(child), std::move(times)),
+                         Merge::kNamesDropped);
+}
+
 Result<OperatorPtr> OpenClamp(OperatorPtr child, Cells least, Cells most) {
   return MapDroppingNames(std::move(child), [least = std::move(least), most = std::move(most)](
                                                 std::size_t step, double v) {
@@ -182,9 +208,7 @@ Result<OperatorPtr> OpenMath(Evaluation& evaluation, const Call& call, const Gri
                               });
     }
     case FunctionId::kTimestamp:
-      return MapDroppingNames(std::move(*child), [times = Times(grid)](std::size_t step, double) {
-        return times[step];
-      });
+      return OpenTimes(std::move(*child), Times(grid));
     default:
       break;
   }

@@ -18,6 +18,8 @@ Result<Cells> OpenScalar(Evaluation& evaluation, const Expr& expr, const Grid& g
 // The kinds, each in a file of its own.
 Result<OperatorPtr> OpenSelector(Evaluation& evaluation, const VectorSelector& selector,
                                  const Grid& grid);
+Result<OperatorPtr> OpenSmoothedSelector(Evaluation& evaluation, const VectorSelector& selector,
+                                         const Grid& grid);
 Result<OperatorPtr> OpenTimestampOfSelector(Evaluation& evaluation, const VectorSelector& selector,
                                             const Grid& grid);
 Result<OperatorPtr> OpenRangeFunction(Evaluation& evaluation, const Call& call, const Grid& grid);
@@ -26,6 +28,8 @@ Result<OperatorPtr> OpenMath(Evaluation& evaluation, const Call& call, const Gri
 Result<OperatorPtr> OpenLabelFunction(Evaluation& evaluation, const Call& call, const Grid& grid);
 Result<OperatorPtr> OpenHistogramFunction(Evaluation& evaluation, const Call& call,
                                           const Grid& grid);
+// histogram_count and its like: a number of each histogram.
+Result<OperatorPtr> OpenHistogramFact(Evaluation& evaluation, const Call& call, const Grid& grid);
 Result<OperatorPtr> OpenSort(Evaluation& evaluation, const Call& call, const Grid& grid);
 Result<OperatorPtr> OpenUnary(Evaluation& evaluation, const UnaryExpr& unary, const Grid& grid);
 Result<OperatorPtr> OpenBinary(Evaluation& evaluation, const BinaryExpr& binary, const Grid& grid);

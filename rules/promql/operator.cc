@@ -33,7 +33,12 @@ class MergeOperator final : public Operator {
         child_(std::move(child)),
         members_(std::move(members)),
         strict_(strict) {
-    for (const auto& group : members_) rows_.push_back(child_->rows()[group.front()]);
+    for (const auto& group : members_) {
+      rows_.push_back(child_->rows()[group.front()]);
+      for (const std::size_t row : group) {
+        rows_.back().histograms = rows_.back().histograms || child_->rows()[row].histograms;
+      }
+    }
   }
 
   Status Fill(std::size_t row, Cells& out) override {

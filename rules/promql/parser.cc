@@ -363,9 +363,40 @@ class Parser {
       case kAt:
         return ParseAt(expr);
       default:
-        return tokens_.Complain(expr->span, "{} modifier is experimental and not enabled",
-                                ToString(tokens_.Peek().type));
+        return ParseExtent(expr);
     }
+  }
+
+  NodePtr ParseExtent(const NodePtr& expr) {
+    const TokenType word = tokens_.Take().type;
+    if (!options_.extended_ranges) {
+      return tokens_.Complain(expr->span, "{} modifier is experimental and not enabled",
+                              ToString(word));
+    }
+    const Extent extent = word == kAnchored ? Extent::kAnchored : Extent::kSmoothed;
+    const auto extend = [&](Extent& of) -> NodePtr {
+      if (of != Extent::kPlain && of != extent) {
+        return tokens_.Complain(expr->span,
+                                "anchored and smoothed modifiers cannot be used together");
+      }
+      of = extent;
+      return expr;
+    };
+    if (expr->kind == Kind::kSelector) {
+      return extend(std::static_pointer_cast<VectorSelector>(expr)->extent);
+    }
+    if (expr->kind == Kind::kMatrix) {
+      auto matrix = std::static_pointer_cast<MatrixSelector>(expr);
+      auto selector = std::make_shared<VectorSelector>(*matrix->selector);
+      NodePtr extended = extend(selector->extent);
+      matrix->selector = std::move(selector);
+      return extended;
+    }
+    if (expr->kind == Kind::kSubquery) {
+      return tokens_.Complain(expr->span, "{} modifier is not supported for subqueries",
+                              ToString(word));
+    }
+    return tokens_.Complain(expr->span, "{} modifier not implemented", ToString(word));
   }
 
   NodePtr ParseBrackets(const NodePtr& expr) {

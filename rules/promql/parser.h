@@ -14,6 +14,7 @@ namespace fettle::promql {
 struct ParserOptions {
   bool experimental_functions = false;
   bool fill_modifiers = false;
+  bool extended_ranges = false;  // anchored, smoothed
 };
 
 // Longer text, deeper nesting or a deeper tree (a chain of operators is one) are refused: no stack

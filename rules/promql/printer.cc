@@ -82,6 +82,17 @@ std::string PrintLength(Millis literal, const DurationPtr& expr) {
   return expr == nullptr ? PrintDuration(literal) : PrintLength(*expr);
 }
 
+std::string_view PrintExtent(const VectorSelector& selector) {
+  switch (selector.extent) {
+    case Extent::kAnchored:
+      return " anchored";
+    case Extent::kSmoothed:
+      return " smoothed";
+    default:
+      return "";
+  }
+}
+
 std::string PrintWhen(const When& when) {
   std::string out;
   if (when.timestamp) {
@@ -239,13 +250,14 @@ std::string Print(const Expr& expr) {
     }
     case Kind::kSelector: {
       const auto& selector = *As<VectorSelector>(expr);
-      return PrintSelector(selector) + PrintWhen(selector.when);
+      return fmt::format("{}{}{}", PrintSelector(selector), PrintExtent(selector),
+                         PrintWhen(selector.when));
     }
     case Kind::kMatrix: {
       const auto& matrix = *As<MatrixSelector>(expr);
-      return fmt::format("{}[{}]{}", PrintSelector(*matrix.selector),
+      return fmt::format("{}[{}]{}{}", PrintSelector(*matrix.selector),
                          PrintLength(matrix.range, matrix.range_expr),
-                         PrintWhen(matrix.selector->when));
+                         PrintExtent(*matrix.selector), PrintWhen(matrix.selector->when));
     }
     case Kind::kSubquery: {
       const auto& subquery = *As<SubqueryExpr>(expr);

@@ -5,6 +5,7 @@
 
 #include "common/number.h"
 #include "rules/promql/absent.h"
+#include "rules/promql/mixed_windows.h"
 #include "rules/promql/open.h"
 #include "rules/promql/range_source.h"
 #include "rules/promql/scalar_operators.h"
@@ -37,6 +38,9 @@ class RangeOperator final : public Operator {
         arguments_(std::move(arguments)),
         function_(FindWindowFunction(call.function->id)) {
     rows_ = source_->rows();
+    for (Row& row : rows_) {
+      row.histograms = row.histograms && MixedRangeFunction::MakesHistograms(call.function->id);
+    }
     if (!KeepsName(call.function->id)) MarkNameless(evaluation, rows_);
   }
 
@@ -47,6 +51,11 @@ class RangeOperator final : public Operator {
     // What a query holds at one time is one series' samples and its own results.
     if (Status status = evaluation().Hold(samples.times.size()); !status) return status;
     evaluation().Release(samples.times.size());
+    if (!samples.plain() || source_->extent() != Extent::kPlain) {
+      if (Status status = FillMixed(row, samples, out); !status) return status;
+      Remark(row, out);
+      return {};
+    }
     FindWindows(samples.times);
     const Windows windows{.grid = grid_,
                           .reach = source_->reach(),
@@ -63,6 +72,17 @@ class RangeOperator final : public Operator {
   }
 
  private:
+  Status FillMixed(std::size_t row, const rules::SampleColumns& samples, Cells& out) {
+    MixedRangeFunction function({.evaluation = evaluation(),
+                                 .call = call_,
+                                 .grid = grid_,
+                                 .reach = source_->reach(),
+                                 .range = source_->range(),
+                                 .extent = source_->extent(),
+                                 .arguments = arguments_});
+    return function.Fill(samples, source_->rows()[row].Get(kMetricName), out);
+  }
+
   // Most series were scraped at the same times as the one before: then its windows are theirs.
   void FindWindows(const std::vector<std::int64_t>& times) {
     if (!times_.empty() && times == times_) return;
@@ -86,11 +106,23 @@ class RangeOperator final : public Operator {
   void Remark(std::size_t row, const Cells& out) {
     const FunctionId id = call_.function->id;
     const auto any = [&] {
-      return std::any_of(out.begin(), out.end(), [](double cell) { return !IsAbsent(cell); });
+      return std::any_of(out.begin(), out.end(),
+                         [](double cell) { return !IsAbsent(cell) && !IsHistogramCell(cell); });
     };
     if (id == FunctionId::kRate || id == FunctionId::kIncrease) {
       const std::string_view name = source_->rows()[row].Get(kMetricName);
-      if (name.empty() || NamesACounter(name) || !any()) return;
+      if (name.empty()) return;
+      if (evaluation().options().type_and_unit_labels) {
+        const std::string_view type = source_->rows()[row].Get("__type__");
+        if (type == "counter" || type == "histogram" || !any()) return;
+        evaluation().Inform(call_.arguments[0]->span,
+                            fmt::format("PromQL info: metric might not be a counter, __type__ "
+                                        "label is not set to \"counter\" or \"histogram\", got "
+                                        "{}: {}",
+                                        Quote(type), Quote(name)));
+        return;
+      }
+      if (NamesACounter(name) || !any()) return;
       evaluation().Inform(call_.arguments[0]->span,
                           fmt::format("PromQL info: metric might not be a counter, name does not "
                                       "end in _total/_sum/_count/_bucket: {}",
@@ -119,6 +151,25 @@ class RangeOperator final : public Operator {
   std::vector<Stretch> stretches_;
 };
 
+// Samples beyond the range mean something only to functions that know of them.
+Status CheckExtent(const Expr& ranged, const Function& function) {
+  const auto* matrix = As<MatrixSelector>(ranged);
+  if (matrix == nullptr || matrix->selector->extent == Extent::kPlain) return {};
+  const FunctionId id = function.id;
+  const bool rate =
+      id == FunctionId::kRate || id == FunctionId::kIncrease || id == FunctionId::kDelta;
+  if (matrix->selector->extent == Extent::kSmoothed) {
+    if (rate) return {};
+    return Fail("smoothed modifier can only be used with: delta, increase, rate - not with {}",
+                function.name);
+  }
+  if (rate || id == FunctionId::kResets || id == FunctionId::kChanges) return {};
+  return Fail(
+      "anchored modifier can only be used with: changes, delta, increase, rate, resets - not with "
+      "{}",
+      function.name);
+}
+
 }  // namespace
 
 Result<OperatorPtr> OpenRangeFunction(Evaluation& evaluation, const Call& call, const Grid& grid) {
@@ -128,6 +179,9 @@ Result<OperatorPtr> OpenRangeFunction(Evaluation& evaluation, const Call& call, 
   for (const ExprPtr& argument : call.arguments) {
     if (argument->type == ValueType::kMatrix) {
       ranged = &Unwrap(*argument);
+      if (Status status = CheckExtent(*ranged, *call.function); !status) {
+        return tl::unexpected(status.error());
+      }
       Result<std::unique_ptr<RangeSource>> opened = RangeSource::Open(evaluation, *ranged, grid);
       if (!opened) return tl::unexpected(opened.error());
       source = std::move(*opened);

@@ -6,6 +6,19 @@
 #include "rules/promql/open.h"
 
 namespace fettle::promql {
+void DetectResets(rules::SampleColumns& samples) {
+  using enum FloatHistogram::ResetHint;
+  const FloatHistogram* last = nullptr;
+  for (HistogramPtr& histogram : samples.histograms) {
+    if (histogram->hint == kUnknown && last != nullptr) {
+      auto hinted = std::make_shared<FloatHistogram>(*histogram);
+      hinted->hint = DetectReset(*histogram, *last) ? kReset : kNotReset;
+      histogram = std::move(hinted);
+    }
+    last = histogram.get();
+  }
+}
+
 namespace {
 
 // Its index, or how many values there are.
@@ -29,39 +42,64 @@ class SelectorSource final : public RangeSource {
     auto source = std::make_unique<SelectorSource>(evaluation, grid);
     source->reach_ = *reach;
     source->range_ = *range;
-    source->selection_ = evaluation.samples().Select(matrix.selector->matchers,
-                                                     TimeFromMillis(reach->First(grid) - *range),
-                                                     TimeFromMillis(reach->Last(grid)));
+    source->extent_ = matrix.selector->extent;
+    const std::int64_t lookback = evaluation.options().lookback.count();
+    if (source->extent_ != Extent::kPlain) source->before_ = lookback;
+    if (source->extent_ == Extent::kSmoothed) source->after_ = lookback;
+    source->selection_ = evaluation.samples().Select(
+        matrix.selector->matchers, TimeFromMillis(reach->First(grid) - *range - source->before_),
+        TimeFromMillis(reach->Last(grid) + source->after_));
     source->rows_.reserve(source->selection_.size());
     for (std::size_t i = 0; i < source->selection_.size(); ++i) {
       source->rows_.push_back({source->selection_.labels(i)});
+      source->rows_.back().histograms = source->selection_.histograms(i);
+      if (source->rows_.back().histograms) evaluation.NeedAllSteps();
     }
     return std::unique_ptr<RangeSource>(std::move(source));
   }
 
-  SelectorSource(Evaluation& evaluation, const Grid& grid) : evaluation_(evaluation), grid_(grid) {}
+  SelectorSource(Evaluation& evaluation, const Grid& grid)
+      : evaluation_(evaluation),
+        grid_(grid),
+        only_counts_(evaluation.histogram_use().only_counts()) {}
 
   Status Read(std::size_t row, rules::SampleColumns& into) override {
-    selection_.Read(row, reach_.First(grid_) - range_, reach_.Last(grid_), into);
+    selection_.Read(row, reach_.First(grid_) - range_ - before_, reach_.Last(grid_) + after_, into);
     const std::size_t read = into.times.size();
     evaluation_.CountRead(read);
     if (Status status = evaluation_.Spend(read); !status) return status;
+    if (only_counts_ && rows_[row].histograms) DetectResets(into);
+    const bool started = !into.starts.empty();
     std::size_t kept = FirstStale(into.values);
     for (std::size_t i = kept; i < read; ++i) {
       into.times[kept] = into.times[i];
       into.values[kept] = into.values[i];
+      if (started) into.starts[kept] = into.starts[i];
       kept += IsStaleNaN(into.values[i]) ? 0 : 1;
     }
     into.times.resize(kept);
     into.values.resize(kept);
+    if (started) into.starts.resize(evaluation_.options().start_timestamps ? kept : 0);
     return {};
   }
 
  private:
   Evaluation& evaluation_;
   const Grid grid_;
+  const bool only_counts_;
   rules::Selection selection_;
+  std::int64_t before_ = 0;  // how much further it looks, milliseconds
+  std::int64_t after_ = 0;
 };
+
+// What a counter's hint said about the sample before it says nothing of the step before it.
+HistogramPtr WithoutHint(const HistogramPtr& histogram) {
+  using enum FloatHistogram::ResetHint;
+  if (histogram->hint == kGauge || histogram->hint == kUnknown) return histogram;
+  auto copy = std::make_shared<FloatHistogram>(*histogram);
+  copy->hint = kUnknown;
+  return copy;
+}
 
 // The inner expression on a grid of its own: multiples of the step since the epoch, over the
 // windows of all outer steps.
@@ -95,6 +133,9 @@ class SubquerySource final : public RangeSource {
     }
     evaluation.Release(static_cast<std::size_t>(steps));
     inner.steps = static_cast<std::size_t>(steps);
+    Evaluation::HistogramUse use = evaluation.histogram_use();
+    use.buckets = true;
+    const Evaluation::HistogramUseScope scope(evaluation, use);
     Result<OperatorPtr> opened = promql::Open(evaluation, *subquery.inner, inner);
     if (!opened) return tl::unexpected(opened.error());
     source->grid_ = inner;
@@ -107,10 +148,17 @@ class SubquerySource final : public RangeSource {
     Evaluation::Scratch cells(inner_->evaluation(), grid_.steps);
     if (Status status = inner_->Fill(row, *cells); !status) return status;
     into.Clear();
+    const Evaluation& evaluation = inner_->evaluation();
     for (std::size_t i = 0; i < grid_.steps; ++i) {
-      if (IsAbsent((*cells)[i])) continue;
+      double cell = (*cells)[i];
+      if (IsAbsent(cell)) continue;
+      if (rows_[row].histograms && IsHistogramCell(cell)) {
+        const double kept = cell;
+        cell = HistogramCell(into.histograms.size());
+        into.histograms.push_back(WithoutHint(evaluation.HistogramAt(kept)));
+      }
       into.times.push_back(grid_.At(i));
-      into.values.push_back((*cells)[i]);
+      into.values.push_back(cell);
     }
     return {};
   }

@@ -13,6 +13,9 @@
 
 namespace fettle::promql {
 
+// Works out the hints that are unknown, from one sample to the next.
+void DetectResets(rules::SampleColumns& samples);
+
 class RangeSource {
  public:
   virtual ~RangeSource() = default;
@@ -23,6 +26,8 @@ class RangeSource {
   const std::vector<Row>& rows() const { return rows_; }
   const Reach& reach() const { return reach_; }
   std::int64_t range() const { return range_; }  // milliseconds
+  // Samples of an anchored or smoothed range reach as far as the lookback beyond it.
+  Extent extent() const { return extent_; }
 
   // The row's samples in all windows, oldest first, without stale markers.
   virtual Status Read(std::size_t row, rules::SampleColumns& into) = 0;
@@ -31,6 +36,7 @@ class RangeSource {
   std::vector<Row> rows_;
   Reach reach_;
   std::int64_t range_ = 0;
+  Extent extent_ = Extent::kPlain;
 };
 
 }  // namespace fettle::promql

@@ -11,6 +11,8 @@
 
 #include "common/number.h"
 #include "rules/promql/grouping.h"
+#include "rules/promql/mixed_aggregations.h"
+#include "rules/promql/native_histogram.h"
 #include "rules/promql/open.h"
 #include "rules/promql/statistics.h"
 
@@ -28,6 +30,9 @@ Result<Opened> OpenGroups(Evaluation& evaluation, const AggregateExpr& aggregate
                           const Grid& grid) {
   Result<OperatorPtr> child = Open(evaluation, *aggregate.inner, grid);
   if (!child) return tl::unexpected(child.error());
+  if (aggregate.op != TokenType::kLimitK && aggregate.op != TokenType::kLimitRatio) {
+    child = NumbersOnly(std::move(*child), aggregate);
+  }
   Result<Table> table = Table::Of(**child);
   if (!table) return tl::unexpected(table.error());
   Opened opened{
@@ -277,6 +282,7 @@ class ValueCounter {
   Status Count(Operator& child) {
     Evaluation::Scratch scratch(evaluation_, grid_.steps);
     for (std::size_t i = 0; i < child.rows().size(); ++i) {
+      const Evaluation::HistogramScope scope(evaluation_);
       Status status = child.Fill(i, *scratch);
       if (status) status = evaluation_.Spend(grid_.steps);
       if (!status) return status;
@@ -300,12 +306,13 @@ class ValueCounter {
 
  private:
   Result<std::size_t> RowFor(const Row& row, double value) {
-    const std::uint64_t bits =
-        std::isnan(value) ? 0x7ff8000000000001ULL : std::bit_cast<std::uint64_t>(value);
+    const bool nan = std::isnan(value) && !IsHistogramCell(value);
+    const std::uint64_t bits = nan ? 0x7ff8000000000001ULL : std::bit_cast<std::uint64_t>(value);
     const auto [at, fresh] = by_value_.try_emplace(bits, 0);
     if (!fresh) return at->second;
     Labels labels = *row.Seen();
-    labels.Set(label_, FormatFloatFixed(value));
+    labels.Set(label_, IsHistogramCell(value) ? Show(*evaluation_.HistogramAt(value))
+                                              : FormatFloatFixed(value));
     const Row valued{.labels = std::make_shared<const Labels>(std::move(labels)),
                      .drop_name = row.drop_name};
     const LabelsKey key = without_ ? keyer_.Without(valued, names_) : keyer_.Only(valued, names_);

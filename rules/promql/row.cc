@@ -92,6 +92,10 @@ LabelsKey LabelsKeyer::Without(const Row& row, const std::vector<std::string>& n
   return Hash();
 }
 
+bool AnyHistograms(const std::vector<Row>& rows) {
+  return std::any_of(rows.begin(), rows.end(), [](const Row& row) { return row.histograms; });
+}
+
 Labels KeepLabels(const Row& row, const std::vector<std::string>& names) {
   std::vector<Labels::Pair> kept;
   for (const std::string& name : names) {

@@ -12,6 +12,7 @@
 #include "common/labels.h"
 #include "common/sample.h"
 #include "rules/promql/value.h"
+#include "rules/samples/histogram_cell.h"
 
 namespace fettle::promql {
 
@@ -32,6 +33,9 @@ inline bool IsAbsent(double cell) { return IsStaleNaN(cell); }
 
 using Cells = std::vector<double>;
 
+using rules::HistogramCell;
+using rules::IsHistogramCell;
+
 // __name__, __type__, __unit__: what goes when a value is no longer that metric.
 bool IsMetricMetadata(std::string_view label);
 
@@ -41,6 +45,9 @@ struct Row {
   LabelsPtr labels;
   bool nameless = false;   // as if the metadata labels were not there
   bool drop_name = false;  // delayed name removal: the name goes at the very end
+  // Some of its cells may be histograms (HistogramCell, see Evaluation). Where no row says so,
+  // every present cell is a number.
+  bool histograms = false;
 
   std::string_view Get(std::string_view label) const;
   // As the world sees them: without metadata if nameless.
@@ -78,6 +85,8 @@ class LabelsKeyer {
   LabelsKey Hash() const;
   std::string buffer_;
 };
+
+bool AnyHistograms(const std::vector<Row>& rows);
 
 // The same selections as labels. `names` sorted.
 Labels KeepLabels(const Row& row, const std::vector<std::string>& names);

@@ -1,8 +1,10 @@
 // Instant selectors: at each step the newest sample of a series that is not older than the
 // lookback.
+#include <bit>
 #include <utility>
 
 #include "rules/promql/open.h"
+#include "rules/promql/range_source.h"
 #include "rules/samples/selection.h"
 
 namespace fettle::promql {
@@ -17,9 +19,14 @@ class SelectorOperator final : public Operator {
         grid_(grid),
         reach_(reach),
         lookback_(lookback),
+        only_counts_(evaluation.histogram_use().only_counts()),
         times_(times) {
     rows_.reserve(selection_.size());
-    for (std::size_t i = 0; i < selection_.size(); ++i) rows_.push_back({selection_.labels(i)});
+    for (std::size_t i = 0; i < selection_.size(); ++i) {
+      rows_.push_back({selection_.labels(i)});
+      rows_.back().histograms = !times_ && selection_.histograms(i);
+      if (rows_.back().histograms) evaluation.NeedAllSteps();
+    }
     if (times_) MarkNameless(evaluation, rows_);
   }
 
@@ -35,19 +42,21 @@ class SelectorOperator final : public Operator {
     rules::SampleColumns& samples = *scratch;
     selection_.Read(row, reach_.First(grid_) - lookback_, reach_.Last(grid_), samples);
     const std::size_t size = samples.times.size();
+    if (only_counts_ && rows_[row].histograms) DetectResets(samples);
     evaluation().CountRead(size);
     if (Status status = evaluation().Spend(size + steps()); !status) return status;
-    if (steps() > 1) {
+    if (steps() == 1) {
+      const std::int64_t reference = reach_.At(grid_, 0);
+      // All that was read is not after the reference.
+      const bool found = size > 0 && samples.times.back() > reference - lookback_;
+      out[0] = found ? ValueOf(samples, size - 1) : Absent();
+    } else {
       FindPicks(samples.times);
       for (std::size_t step = 0; step < steps(); ++step) {
         out[step] = picks_[step] == 0 ? Absent() : ValueOf(samples, picks_[step] - 1);
       }
-      return {};
     }
-    const std::int64_t reference = reach_.At(grid_, 0);
-    // All that was read is not after the reference.
-    const bool found = size > 0 && samples.times.back() > reference - lookback_;
-    out[0] = found ? ValueOf(samples, size - 1) : Absent();
+    if (rows_[row].histograms) KeepHistograms(samples, out);
     return {};
   }
 
@@ -72,10 +81,29 @@ class SelectorOperator final : public Operator {
     }
   }
 
+  // Cells name places beside the samples; now they name places beside the rows. A sample that is
+  // seen at several steps is kept once.
+  void KeepHistograms(const rules::SampleColumns& samples, Cells& out) {
+    double last = Absent();
+    double kept = Absent();
+    for (double& cell : out) {
+      if (!IsHistogramCell(cell)) continue;
+      if (!SameBits(cell, last)) {
+        last = cell;
+        kept = evaluation().Keep(samples.histograms[rules::HistogramPlace(cell)]);
+      }
+      cell = kept;
+    }
+  }
+  static bool SameBits(double a, double b) {
+    return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
+  }
+
   const rules::Selection selection_;
   const Grid grid_;
   const Reach reach_;
   const std::int64_t lookback_;
+  const bool only_counts_;
   const bool times_;  // when the sample was, in seconds, instead of its value
   std::vector<std::int64_t> known_times_;
   std::vector<std::uint32_t> picks_;  // for those times: by step, one more than the sample; 0: none
@@ -97,6 +125,9 @@ Result<OperatorPtr> Select(Evaluation& evaluation, const VectorSelector& selecto
 
 Result<OperatorPtr> OpenSelector(Evaluation& evaluation, const VectorSelector& selector,
                                  const Grid& grid) {
+  if (selector.extent == Extent::kSmoothed) {
+    return OpenSmoothedSelector(evaluation, selector, grid);
+  }
   return Select(evaluation, selector, grid, false);
 }
 

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "common/sample.h"
+#include "rules/promql/histogram_arithmetic.h"
+#include "rules/promql/histogram_literal.h"
 #include "rules/promql/literals.h"
 #include "rules/promql/parser.h"
 
@@ -22,10 +24,7 @@ class ItemReader {
   explicit ItemReader(std::string_view item) : item_(item), rest_(item) {}
 
   Status AppendTo(std::vector<SequenceValue>& values) {
-    if (rest_.starts_with("{{")) {
-      return Fail(Cause::kInvalid, "native histograms are not supported in series values: {}",
-                  Quote(item_));
-    }
+    if (rest_.starts_with("{{")) return AppendHistograms(values);
     if (TakeIf('_')) return AppendGaps(values);
     if (TakeWord("stale")) return AppendRun(values, StaleNaN(), 0);
     const std::optional<double> first = TakeSigned();
@@ -95,6 +94,39 @@ class ItemReader {
     return {};
   }
 
+  Status AppendHistograms(std::vector<SequenceValue>& values) {
+    Result<HistogramLiteral> first = ParseHistogramLiteral(rest_);
+    if (!first) return tl::unexpected(first.error());
+    rest_ = first->rest;
+    std::optional<HistogramLiteral> step;
+    const bool less = rest_.starts_with("-");
+    if (less || rest_.starts_with("+")) {
+      Result<HistogramLiteral> given = ParseHistogramLiteral(rest_.substr(1));
+      if (!given) return tl::unexpected(given.error());
+      rest_ = given->rest;
+      if (!rest_.starts_with("x")) return Refuse();
+      step = std::move(*given);
+    }
+    const auto times = TakeTimes();
+    if (!times) return tl::unexpected(times.error());
+    const std::size_t more = times->value_or(0);
+    if (Status status = CheckRoom(values, more + 1); !status) return status;
+    auto current = std::make_shared<const FloatHistogram>(std::move(first->histogram));
+    for (std::size_t i = 0; i <= more; ++i) {
+      values.push_back({.histogram = current, .hint_given = first->hint_given});
+      if (!step || i == more) continue;
+      if (current->schema > step->histogram.schema) {
+        return Fail(Cause::kInvalid,
+                    "error combining histograms: cannot merge from schema {} to {}",
+                    step->histogram.schema, current->schema);
+      }
+      HistogramSum sum(*current, HistogramSum::Precision::kPlain);
+      less ? sum.Subtract(step->histogram) : sum.Add(step->histogram);
+      current = std::make_shared<const FloatHistogram>(sum.Total());
+    }
+    return {};
+  }
+
   std::optional<double> TakeSigned() {
     double sign = 1;
     if (TakeIf('-')) {
@@ -147,9 +179,12 @@ Result<std::vector<SequenceValue>> ParseSequence(std::string_view text) {
       text.remove_prefix(1);
       continue;
     }
-    // A histogram literal has blanks within.
-    std::size_t end = text.starts_with("{{") ? std::min(text.find("}}"), text.size()) : 0;
-    while (end < text.size() && !IsBlank(text[end])) ++end;
+    // Histogram literals have blanks within.
+    std::size_t end = 0;
+    while (end < text.size() && !IsBlank(text[end])) {
+      if (text.substr(end).starts_with("{{")) end = std::min(text.find("}}", end), text.size() - 1);
+      ++end;
+    }
     if (Status status = ItemReader(text.substr(0, end)).AppendTo(values); !status) {
       return tl::unexpected(status.error());
     }
@@ -161,9 +196,11 @@ Result<std::vector<SequenceValue>> ParseSequence(std::string_view text) {
 Result<SeriesDescription> ParseSeriesDescription(std::string_view line) {
   Result<MetricAndRest> metric = ParseMetricPrefix(line);
   if (!metric) return tl::unexpected(metric.error());
+  const bool starts = metric->rest.starts_with("@st");
+  if (starts) metric->rest.remove_prefix(3);
   Result<std::vector<SequenceValue>> values = ParseSequence(metric->rest);
   if (!values) return tl::unexpected(values.error());
-  return SeriesDescription{std::move(metric->labels), std::move(*values)};
+  return SeriesDescription{std::move(metric->labels), std::move(*values), starts};
 }
 
 }  // namespace fettle::promql

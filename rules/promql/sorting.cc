@@ -33,7 +33,7 @@ Result<std::vector<std::size_t>> OrderByValue(Operator& child, bool descending) 
   std::vector<std::pair<double, std::size_t>> present;
   for (std::size_t row = 0; row < child.rows().size(); ++row) {
     if (Status status = child.Fill(row, value); !status) return tl::unexpected(status.error());
-    if (!IsAbsent(value[0])) present.emplace_back(value[0], row);
+    if (!IsAbsent(value[0]) && !IsHistogramCell(value[0])) present.emplace_back(value[0], row);
   }
   std::stable_sort(present.begin(), present.end(), [&](const auto& a, const auto& b) {
     if (std::isnan(a.first) || std::isnan(b.first)) return !std::isnan(a.first);

@@ -11,9 +11,11 @@
 #include "common/number.h"
 #include "rules/promql/engine.h"
 #include "rules/promql/function_table.h"
+#include "rules/promql/native_histogram.h"
 #include "rules/promql/parser.h"
 #include "rules/promql/printer.h"
 #include "rules/promql/rewrite.h"
+#include "rules/promql/test_load.h"
 #include "rules/promql/test_script.h"
 #include "rules/samples/samples.h"
 
@@ -32,6 +34,20 @@ bool AlmostEqual(double a, double b) {
   constexpr double kMinNormal = std::numeric_limits<double>::min();
   if (a == 0 || b == 0 || size < kMinNormal) return difference < kEpsilon * kMinNormal;
   return difference / std::min(size, std::numeric_limits<double>::max()) < kEpsilon;
+}
+
+bool AlmostSame(const FloatHistogram::Buckets& a, const FloatHistogram::Buckets& b) {
+  return a.spans == b.spans && std::equal(a.counts.begin(), a.counts.end(), b.counts.begin(),
+                                          b.counts.end(), AlmostEqual);
+}
+
+bool AlmostSame(FloatHistogram a, FloatHistogram b) {
+  Compact(a);
+  Compact(b);
+  return a.schema == b.schema && AlmostEqual(a.count, b.count) && AlmostEqual(a.sum, b.sum) &&
+         a.custom_bounds == b.custom_bounds && a.zero_threshold == b.zero_threshold &&
+         AlmostEqual(a.zero_count, b.zero_count) && AlmostSame(a.positive, b.positive) &&
+         AlmostSame(a.negative, b.negative);
 }
 
 bool Matches(const ExpectedText& expected, const std::string& text) {
@@ -142,15 +158,17 @@ class Checker {
       if (eval_.ordered && found->second != i) {
         return Fail("expected {} in place {}, got it in {}", name, i + 1, found->second + 1);
       }
-      const double got = vector[found->second].value;
-      if (Status status = Same(name, expected.values[0].value, got); !status) return status;
+      const Element& got = vector[found->second];
+      const Status status = Same(name, expected.values[0], got.value, got.histogram.get());
+      if (!status) return status;
     }
     if (vector.size() > eval_.series.size()) {
       for (const Element& element : vector) {
         if (std::none_of(eval_.series.begin(), eval_.series.end(), [&](const auto& expected) {
               return expected.labels == *element.labels;
             })) {
-          return Fail("unexpected {} {}", element.labels->ToString(), FormatFloat(element.value));
+          return Fail("unexpected {} {}", element.labels->ToString(),
+                      ShowValue(element.value, element.histogram.get()));
         }
       }
     }
@@ -164,29 +182,54 @@ class Checker {
   }
 
  private:
+  static std::string ShowValue(double value, const FloatHistogram* histogram) {
+    return histogram == nullptr ? FormatFloat(value) : ShowLiteral(*histogram);
+  }
+
   static Status Same(std::string_view what, double expected, double got) {
     if (AlmostEqual(expected, got)) return {};
     return Fail("expected {} for {}, got {}", FormatFloat(expected), what, FormatFloat(got));
   }
 
+  // `histogram` set: that came.
+  static Status Same(std::string_view what, const SequenceValue& expected, double got,
+                     const FloatHistogram* histogram) {
+    if (expected.histogram == nullptr && histogram == nullptr) {
+      return Same(what, expected.value, got);
+    }
+    const bool both = expected.histogram != nullptr && histogram != nullptr;
+    if (both && AlmostSame(*expected.histogram, *histogram) &&
+        (!expected.hint_given || expected.histogram->hint == histogram->hint)) {
+      return {};
+    }
+    return Fail("expected {} for {}, got {}", ShowValue(expected.value, expected.histogram.get()),
+                what, ShowValue(got, histogram));
+  }
+
   static Status Points(const SeriesDescription& expected, const Series& got, Time start,
                        Millis step) {
     const std::string name = expected.labels.ToString();
-    std::size_t at = 0;
+    struct Came {
+      double value = 0;
+      const FloatHistogram* histogram = nullptr;
+    };
+    std::map<std::int64_t, Came> came;
+    for (const Point& point : got.points) came[point.at] = {point.value};
+    for (const HistogramPoint& point : got.histograms) came[point.at] = {0, point.histogram.get()};
+    auto at = came.begin();
     for (std::size_t i = 0; i < expected.values.size(); ++i) {
       if (expected.values[i].omitted) continue;
       const std::int64_t time = ToMillis(start) + static_cast<std::int64_t>(i) * step.count();
-      if (at == got.points.size()) return Fail("{} ends before {}", name, time);
-      if (got.points[at].at != time) {
-        return Fail("{} has a point at {} instead of {}", name, got.points[at].at, time);
+      if (at == came.end()) return Fail("{} ends before {}", name, time);
+      if (at->first != time) {
+        return Fail("{} has a point at {} instead of {}", name, at->first, time);
       }
       const std::string what = fmt::format("{} at {}", name, time);
-      if (Status status = Same(what, expected.values[i].value, got.points[at].value); !status) {
-        return status;
-      }
+      const Status status = Same(what, expected.values[i], at->second.value, at->second.histogram);
+      if (!status) return status;
       ++at;
     }
-    if (at < got.points.size()) return Fail("{} has a point at {}", name, got.points[at].at);
+    if (at != came.end()) return Fail("{} has a point at {}", name, at->first);
     return {};
   }
 
@@ -217,9 +260,9 @@ class Runner {
   Runner(std::string_view name, const TestOptions& options)
       : name_(name),
         samples_({.retention = Millis::max()}),
-        engine_({samples_, clock_},
-                {.samples_max = 10'000'000, .delayed_name_removal = options.delayed_name_removal}) {
-  }
+        engine_({samples_, clock_}, {.samples_max = 10'000'000,
+                                     .delayed_name_removal = options.delayed_name_removal,
+                                     .start_timestamps = true}) {}
 
   TestReport Run(std::string_view text) {
     for (const TestCommand& command : ReadTestScript(text)) {
@@ -229,7 +272,8 @@ class Runner {
   }
 
  private:
-  static constexpr ParserOptions kParser{.experimental_functions = true, .fill_modifiers = true};
+  static constexpr ParserOptions kParser{
+      .experimental_functions = true, .fill_modifiers = true, .extended_ranges = true};
 
   void Complain(std::size_t line, const std::string& why) {
     ++report_.failed;
@@ -240,27 +284,8 @@ class Runner {
   void Do(const TestCommand::Wrong& wrong, std::size_t line) { Complain(line, wrong.why); }
 
   void Do(const LoadCommand& load, std::size_t) {
-    // Of a series that is given twice, the last counts.
-    std::map<Labels, std::pair<std::size_t, std::vector<SequenceValue>>> lines;
-    for (const LoadCommand::Line& line : load.series) {
-      Result<SeriesDescription> series = ParseSeriesDescription(line.text);
-      if (series) {
-        lines[series->labels] = {line.number, std::move(series->values)};
-      } else {
-        Complain(line.number, series.error().message);
-      }
-    }
-    for (const auto& [labels, line] : lines) {
-      SampleBatch batch;
-      Time at{};
-      for (const SequenceValue& value : line.second) {
-        if (!value.omitted) batch.samples.push_back({labels, value.value, at});
-        at += load.step;
-      }
-      if (Status status = samples_.Append(batch); !status) {
-        Complain(line.first, status.error().message);
-      }
-    }
+    LoadSamples(load, samples_,
+                [this](std::size_t line, const std::string& why) { Complain(line, why); });
   }
 
   void Do(const EvalCommand& eval, std::size_t line) {
@@ -322,6 +347,9 @@ class Runner {
         if (point.at != ToMillis(at)) continue;
         middle.scalar = point.value;
         middle.vector.push_back({series.labels, point.value, nullptr});
+      }
+      for (const HistogramPoint& point : series.histograms) {
+        if (point.at == ToMillis(at)) middle.vector.push_back({series.labels, 0, point.histogram});
       }
     }
     const Status status = check.Instant(middle);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "rules/promql/arithmetic.h"
+#include "rules/promql/cell_arithmetic.h"
 #include "rules/promql/open.h"
 
 namespace fettle::promql {
@@ -115,7 +116,13 @@ class PairOperator final : public Operator {
 class StepMatcher {
  public:
   StepMatcher(const Plan& plan, Operator& many, Operator& one)
-      : plan_(plan), evaluation_(many.evaluation()), many_(many), one_(one) {
+      : plan_(plan),
+        evaluation_(many.evaluation()),
+        arithmetic_(evaluation_, plan.binary),
+        histograms_(!plan.binary.return_bool &&
+                    (AnyHistograms(many.rows()) || AnyHistograms(one.rows()))),
+        many_(many),
+        one_(one) {
     LabelsKeyer keyer;
     many_signatures_ = Signatures(keyer, many);
     one_signatures_ = Signatures(keyer, one);
@@ -147,8 +154,7 @@ class StepMatcher {
   }
 
   double CombineCells(double many, double one) const {
-    return WithOperation(plan_.binary.op,
-                         [&](auto operation) { return Combine(operation, plan_, many, one); });
+    return arithmetic_.Combine(plan_.swapped ? one : many, plan_.swapped ? many : one);
   }
 
   Status RunStep(const Table& many, const Table& one, std::size_t step) {
@@ -263,6 +269,7 @@ class StepMatcher {
     const auto [known, unseen] = by_labels_.try_emplace(keyer_.All(row), rows_.size());
     if (unseen) {
       rows_.push_back(row);
+      rows_.back().histograms = histograms_;
       cells_.emplace_back(many_.steps(), Absent());
     }
     return at->second = known->second;
@@ -270,6 +277,8 @@ class StepMatcher {
 
   const Plan& plan_;
   Evaluation& evaluation_;
+  const CellArithmetic arithmetic_;
+  const bool histograms_;  // they may be among the outcomes
   Operator& many_;
   Operator& one_;
   LabelsKeyer keyer_;
@@ -338,7 +347,9 @@ Result<OperatorPtr> OpenVectorMatch(Evaluation& evaluation, const BinaryExpr& bi
   std::optional<std::vector<Pair>> pairs = SimplePairs(plan, *many, *one);
   std::optional<std::vector<Row>> rows;
   if (pairs) rows = DistinctOutcomes(plan, *many, *one, *pairs);
-  if (!rows) return StepMatcher(plan, *many, *one).Run();
+  const bool numbers =
+      !IsTrim(binary.op) && !AnyHistograms(many->rows()) && !AnyHistograms(one->rows());
+  if (!rows || !numbers) return StepMatcher(plan, *many, *one).Run();
   std::optional<Table> ones;
   if (!plan.one_to_one()) {
     std::vector<std::size_t> listed;

@@ -315,7 +315,7 @@ TEST(SamplesTest, HistogramsStandAmongNumbersAndKnowTheirResets) {
   for (const double value : samples.values) {
     if (IsHistogramCell(value)) hints.push_back(samples.histograms[HistogramPlace(value)]->hint);
   }
-  EXPECT_EQ(hints, (std::vector{kUnknown, kNotReset, kReset, kNotReset, kGauge, kUnknown}));
+  EXPECT_EQ(hints, (std::vector{kUnknown, kNotReset, kUnknown, kNotReset, kGauge, kUnknown}));
 }
 
 TEST(SamplesTest, StartsOfCountingAreKeptWhereTheyAreKnown) {

@@ -91,6 +91,13 @@ Result<OperatorPtr> OpenCall(Evaluation& evaluation, const Call& call, const Gri
         return OpenTimestampOfSelector(evaluation, *selector, grid);
       }
       return OpenMath(evaluation, call, grid);
+    case FunctionId::kStartTimestamp:
+      if (const auto* selector = As<VectorSelector>(Unwrap(*call.arguments[0]))) {
+        return OpenStartOfSelector(evaluation, *selector, grid);
+      }
+      return TableOperator::Make(evaluation, grid.steps, {}, {});
+    case FunctionId::kInfo:
+      return OpenInfo(evaluation, call, grid);
     case FunctionId::kLabelReplace:
     case FunctionId::kLabelJoin:
       return OpenLabelFunction(evaluation, call, grid);

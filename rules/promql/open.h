@@ -22,6 +22,9 @@ Result<OperatorPtr> OpenSmoothedSelector(Evaluation& evaluation, const VectorSel
                                          const Grid& grid);
 Result<OperatorPtr> OpenTimestampOfSelector(Evaluation& evaluation, const VectorSelector& selector,
                                             const Grid& grid);
+// When the counting of its samples began, 0 if unknown. No rows where the engine goes by no starts.
+Result<OperatorPtr> OpenStartOfSelector(Evaluation& evaluation, const VectorSelector& selector,
+                                        const Grid& grid);
 Result<OperatorPtr> OpenRangeFunction(Evaluation& evaluation, const Call& call, const Grid& grid);
 Result<OperatorPtr> OpenCall(Evaluation& evaluation, const Call& call, const Grid& grid);
 Result<OperatorPtr> OpenMath(Evaluation& evaluation, const Call& call, const Grid& grid);
@@ -30,6 +33,7 @@ Result<OperatorPtr> OpenHistogramFunction(Evaluation& evaluation, const Call& ca
                                           const Grid& grid);
 // histogram_count and its like: a number of each histogram.
 Result<OperatorPtr> OpenHistogramFact(Evaluation& evaluation, const Call& call, const Grid& grid);
+Result<OperatorPtr> OpenInfo(Evaluation& evaluation, const Call& call, const Grid& grid);
 Result<OperatorPtr> OpenSort(Evaluation& evaluation, const Call& call, const Grid& grid);
 Result<OperatorPtr> OpenUnary(Evaluation& evaluation, const UnaryExpr& unary, const Grid& grid);
 Result<OperatorPtr> OpenBinary(Evaluation& evaluation, const BinaryExpr& binary, const Grid& grid);

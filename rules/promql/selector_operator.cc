@@ -10,30 +10,33 @@
 namespace fettle::promql {
 namespace {
 
+// What of a sample: its value, when it was, when its counting began; the latter two in seconds.
+enum class Shown { kValues, kTimes, kStarts };
+
 class SelectorOperator final : public Operator {
  public:
   SelectorOperator(Evaluation& evaluation, rules::Selection selection, const Grid& grid,
-                   const Reach& reach, std::int64_t lookback, bool times)
+                   const Reach& reach, std::int64_t lookback, Shown shown)
       : Operator(evaluation, grid.steps),
         selection_(std::move(selection)),
         grid_(grid),
         reach_(reach),
         lookback_(lookback),
         only_counts_(evaluation.histogram_use().only_counts()),
-        times_(times) {
+        shown_(shown) {
     rows_.reserve(selection_.size());
     for (std::size_t i = 0; i < selection_.size(); ++i) {
       rows_.push_back({selection_.labels(i)});
-      rows_.back().histograms = !times_ && selection_.histograms(i);
+      rows_.back().histograms = shown_ == Shown::kValues && selection_.histograms(i);
       if (rows_.back().histograms) evaluation.NeedAllSteps();
     }
-    if (times_) MarkNameless(evaluation, rows_);
+    if (shown_ != Shown::kValues) MarkNameless(evaluation, rows_);
   }
 
   Status Fill(std::size_t row, Cells& out) override {
-    if (steps() == 1 && selection_.newest(row)) {
+    if (steps() == 1 && shown_ != Shown::kStarts && selection_.newest(row)) {
       const rules::Selection::Newest& newest = *selection_.newest(row);
-      const bool as_time = times_ && !IsAbsent(newest.value);
+      const bool as_time = shown_ == Shown::kTimes && !IsAbsent(newest.value);
       out[0] = as_time ? static_cast<double>(newest.time) / 1000 : newest.value;
       evaluation().CountRead(1);
       return evaluation().Spend(1);
@@ -63,8 +66,10 @@ class SelectorOperator final : public Operator {
  private:
   double ValueOf(const rules::SampleColumns& samples, std::size_t sample) const {
     // A stale marker is an absent cell as it is.
-    if (!times_ || IsAbsent(samples.values[sample])) return samples.values[sample];
-    return static_cast<double>(samples.times[sample]) / 1000;
+    const double value = samples.values[sample];
+    if (shown_ == Shown::kValues || IsAbsent(value)) return value;
+    if (shown_ == Shown::kTimes) return static_cast<double>(samples.times[sample]) / 1000;
+    return samples.starts.empty() ? 0 : static_cast<double>(samples.starts[sample]) / 1000;
   }
 
   // Which sample each step sees. Most series were scraped at the same times as the one before.
@@ -104,13 +109,13 @@ class SelectorOperator final : public Operator {
   const Reach reach_;
   const std::int64_t lookback_;
   const bool only_counts_;
-  const bool times_;  // when the sample was, in seconds, instead of its value
+  const Shown shown_;
   std::vector<std::int64_t> known_times_;
   std::vector<std::uint32_t> picks_;  // for those times: by step, one more than the sample; 0: none
 };
 
 Result<OperatorPtr> Select(Evaluation& evaluation, const VectorSelector& selector, const Grid& grid,
-                           bool times) {
+                           Shown shown) {
   const Result<Reach> reach = ReachOf(selector.when, evaluation.query());
   if (!reach) return tl::unexpected(reach.error());
   const std::int64_t lookback = evaluation.options().lookback.count();
@@ -118,7 +123,7 @@ Result<OperatorPtr> Select(Evaluation& evaluation, const VectorSelector& selecto
       evaluation.samples().Select(selector.matchers, TimeFromMillis(reach->First(grid) - lookback),
                                   TimeFromMillis(reach->Last(grid)));
   return OperatorPtr(std::make_unique<SelectorOperator>(evaluation, std::move(selection), grid,
-                                                        *reach, lookback, times));
+                                                        *reach, lookback, shown));
 }
 
 }  // namespace
@@ -128,14 +133,24 @@ Result<OperatorPtr> OpenSelector(Evaluation& evaluation, const VectorSelector& s
   if (selector.extent == Extent::kSmoothed) {
     return OpenSmoothedSelector(evaluation, selector, grid);
   }
-  return Select(evaluation, selector, grid, false);
+  return Select(evaluation, selector, grid, Shown::kValues);
 }
 
 Result<OperatorPtr> OpenTimestampOfSelector(Evaluation& evaluation, const VectorSelector& selector,
                                             const Grid& grid) {
-  Result<OperatorPtr> times = Select(evaluation, selector, grid, true);
+  Result<OperatorPtr> times = Select(evaluation, selector, grid, Shown::kTimes);
   if (!times) return times;
   return MergeSameLabels(std::move(*times), Merge::kNamesDropped);
+}
+
+Result<OperatorPtr> OpenStartOfSelector(Evaluation& evaluation, const VectorSelector& selector,
+                                        const Grid& grid) {
+  if (!evaluation.options().start_timestamps) {
+    return TableOperator::Make(evaluation, grid.steps, {}, {});
+  }
+  Result<OperatorPtr> starts = Select(evaluation, selector, grid, Shown::kStarts);
+  if (!starts) return starts;
+  return MergeSameLabels(std::move(*starts), Merge::kNamesDropped);
 }
 
 }  // namespace fettle::promql

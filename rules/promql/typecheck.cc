@@ -169,6 +169,14 @@ class Checker {
     for (std::size_t i = 0; i < call.arguments.size(); ++i) {
       const ValueType want = types[std::min(i, types.size() - 1)];
       const std::string context = fmt::format("call to function {}", Quote(call.function->name));
+      if (i == 1 && call.function->id == FunctionId::kInfo) {
+        // Labels alone; they may match everything.
+        const auto* labels = As<VectorSelector>(Unwrap(*call.arguments[1]));
+        if (labels != nullptr && labels->name.empty()) continue;
+        if (Found found = Expect(*call.arguments[i], want, context)) return found;
+        return Complain(call.arguments[i]->span,
+                        "expected label selectors only, got vector selector instead");
+      }
       if (Found found = Expect(*call.arguments[i], want, context)) return found;
     }
     return std::nullopt;

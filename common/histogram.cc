@@ -118,8 +118,11 @@ bool CustomReset(const FloatHistogram& current, const FloatHistogram& previous) 
   }
 }
 
+// Beyond any double: 2^1024 of schema 8 is bucket 262144.
+constexpr std::int64_t kIndexMax = std::int64_t{1} << 20;
+
 Status ValidateSide(std::string_view side, const FloatHistogram::Buckets& buckets,
-                    std::size_t buckets_max) {
+                    std::int64_t buckets_max) {
   std::int64_t index = 0;
   std::uint64_t length = 0;
   for (std::size_t i = 0; i < buckets.spans.size(); ++i) {
@@ -130,7 +133,11 @@ Status ValidateSide(std::string_view side, const FloatHistogram::Buckets& bucket
                   "whose offset is negative",
                   side, i + 1, span.offset);
     }
-    index += span.offset + static_cast<std::int64_t>(span.length);
+    index += span.offset;
+    if (index < -kIndexMax) {
+      return Fail(Cause::kInvalid, "{} side: histogram has a bucket beyond its bounds", side);
+    }
+    index += static_cast<std::int64_t>(span.length);
     length += span.length;
   }
   if (length != buckets.counts.size()) {
@@ -139,16 +146,8 @@ Status ValidateSide(std::string_view side, const FloatHistogram::Buckets& bucket
                 "specify different number of buckets than provided",
                 side, length, buckets.counts.size());
   }
-  if (index > static_cast<std::int64_t>(buckets_max)) {
+  if (index > buckets_max) {
     return Fail(Cause::kInvalid, "{} side: histogram has a bucket beyond its bounds", side);
-  }
-  for (const double count : buckets.counts) {
-    if (count < 0) {
-      return Fail(Cause::kInvalid,
-                  "{} side: histogram has a bucket whose observation count is "
-                  "negative",
-                  side);
-    }
   }
   return {};
 }
@@ -172,7 +171,8 @@ Status ValidateCustom(const FloatHistogram& histogram) {
   if (!histogram.positive.spans.empty() && histogram.positive.spans[0].offset < 0) {
     return Fail(Cause::kInvalid, "histogram has a span whose offset is negative");
   }
-  return ValidateSide("positive", histogram.positive, histogram.custom_bounds.size() + 1);
+  return ValidateSide("positive", histogram.positive,
+                      static_cast<std::int64_t>(histogram.custom_bounds.size()) + 1);
 }
 
 }  // namespace
@@ -181,6 +181,18 @@ Status Validate(const FloatHistogram& histogram) {
   if (histogram.count < 0 || histogram.zero_count < 0) {
     return Fail(Cause::kInvalid, "histogram's observation count is negative");
   }
+  for (const auto* side : {&histogram.positive, &histogram.negative}) {
+    if (std::any_of(side->counts.begin(), side->counts.end(), [](double c) { return c < 0; })) {
+      return Fail(Cause::kInvalid,
+                  "{} side: histogram has a bucket whose observation count is "
+                  "negative",
+                  side == &histogram.positive ? "positive" : "negative");
+    }
+  }
+  return ValidateLayout(histogram);
+}
+
+Status ValidateLayout(const FloatHistogram& histogram) {
   if (histogram.custom()) return ValidateCustom(histogram);
   if (histogram.schema < FloatHistogram::kSchemaMin ||
       histogram.schema > FloatHistogram::kSchemaMax) {
@@ -196,8 +208,6 @@ Status Validate(const FloatHistogram& histogram) {
   if (!(histogram.zero_threshold >= 0)) {
     return Fail(Cause::kInvalid, "histogram's zero threshold is negative");
   }
-  // Beyond any double: 2^1024 of schema 8 is bucket 262144.
-  constexpr std::size_t kIndexMax = std::size_t{1} << 20;
   for (const auto* side : {&histogram.positive, &histogram.negative}) {
     const std::string_view name = side == &histogram.positive ? "positive" : "negative";
     if (Status status = ValidateSide(name, *side, kIndexMax); !status) return status;

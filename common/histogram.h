@@ -97,8 +97,10 @@ class BucketBuilder {
   std::int32_t next_ = 0;
 };
 
-// kInvalid unless the parts fit together: spans and counts, bounds and schema, nothing negative.
-// What comes from outside is asked before it is used; the functions below rely on it.
+// kInvalid unless the parts fit together: spans and counts, bounds and schema. What comes from
+// outside is asked before it is used; the functions below rely on it.
+Status ValidateLayout(const FloatHistogram& histogram);
+// That, and no count is negative.
 Status Validate(const FloatHistogram& histogram);
 
 // Without empty buckets, and with as few spans as can be.

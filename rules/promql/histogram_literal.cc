@@ -131,6 +131,9 @@ Result<HistogramLiteral> ParseHistogramLiteral(std::string_view text) {
   if (Status status = LiteralReader(text.substr(2, end - 2)).Read(out); !status) {
     return tl::unexpected(status.error());
   }
+  if (Status status = ValidateLayout(out.histogram); !status) {
+    return tl::unexpected(status.error());
+  }
   out.rest = text.substr(end + 2);
   return out;
 }

@@ -111,6 +111,10 @@ class ItemReader {
     if (!times) return tl::unexpected(times.error());
     const std::size_t more = times->value_or(0);
     if (Status status = CheckRoom(values, more + 1); !status) return status;
+    if (step &&
+        (more + 1) * (first->histogram.Weight() + step->histogram.Weight()) > kSequenceValuesMax) {
+      return Fail(Cause::kLimit, "histograms have more than {} numbers", kSequenceValuesMax);
+    }
     auto current = std::make_shared<const FloatHistogram>(std::move(first->histogram));
     for (std::size_t i = 0; i <= more; ++i) {
       values.push_back({.histogram = current, .hint_given = first->hint_given});

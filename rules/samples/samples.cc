@@ -228,6 +228,7 @@ struct SampleStore::Impl {
                                      const WriteBatch::More& more, std::uint64_t hash,
                                      Outcome& outcome) {
     if (std::abs(point.time) > kTimeMax) return Refusal::kInvalid;
+    if (more.histogram != nullptr && !ValidateLayout(*more.histogram)) return Refusal::kInvalid;
     if (point.time < expired_before) return Refusal::kTooOld;
     if (point.time > outcome.latest) return Refusal::kOutOfBounds;
     bool changed = true;

@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace fettle::promql;
   static_cast<void>(ParseSelector(text).has_value());
   static_cast<void>(ParseMetricPrefix(text).has_value());
-  const ParserOptions options{.experimental_functions = true, .fill_modifiers = true};
+  const ParserOptions options{
+      .experimental_functions = true, .fill_modifiers = true, .extended_ranges = true};
   const fettle::Result<ExprPtr> expr = Parse(text, options);
   if (!expr) {
     FETTLE_CHECK(!expr.error().message.empty());

@@ -111,20 +111,22 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
       pools(outside.make_hands),
       samples({.retention = options.storage_retention}, &metrics),
       engine({.samples = samples, .clock = deps.clock},
-             {.lookback = options.lookback_delta,
-              .samples_max = options.query_samples_max,
-              .default_step = config.rules.evaluation_interval}),
+             options.features.On({.lookback = options.lookback_delta,
+                                  .samples_max = options.query_samples_max,
+                                  .default_step = config.rules.evaluation_interval})),
       rule_query(engine),
-      judge({.engine = engine, .clock = deps.clock}),
+      judge({.engine = engine, .clock = deps.clock}, options.features.parser),
       query_api({.engine = engine, .samples = samples, .clock = deps.clock, .metrics = metrics},
-                {.timeout = options.query_timeout, .queries_max = options.queries_max}),
+                {.timeout = options.query_timeout,
+                 .queries_max = options.queries_max,
+                 .parser = options.features.parser}),
       series_api({.samples = samples,
                   .metadata = [this] { return Metadata(); },
                   .exemplars =
                       [this](const std::vector<Matchers>& selectors, Time from, Time to) {
                         return remote_write.exemplars().Find(selectors, from, to);
                       }},
-                 {}),
+                 options.features.parser),
       status_api(StatusDeps(), StatusOptions()),
       remote_write({.samples = samples,
                     .clock = deps.clock,
@@ -334,7 +336,7 @@ Fettle::~Fettle() { parts_->Stop(); }
 
 Result<std::unique_ptr<Fettle>> Fettle::Build(Deps deps, ServeOptions options) {
   yaml::Complaints complaints;
-  FettleConfig config = ReadFettleConfig(options.config_file, complaints);
+  FettleConfig config = ReadFettleConfig(options.config_file, complaints, options.features.parser);
   if (!complaints.empty()) return Fail(Cause::kInvalid, "{}", complaints.ToString());
   Result<WebConfig> web = LoadWebConfig(options.web_config_file);
   if (!web) return tl::unexpected(web.error());
@@ -404,7 +406,8 @@ Status Fettle::Reload() {
     return Fail(Cause::kInvalid, "{}", why);
   };
   yaml::Complaints complaints;
-  FettleConfig next = ReadFettleConfig(parts.options.config_file, complaints);
+  FettleConfig next =
+      ReadFettleConfig(parts.options.config_file, complaints, parts.options.features.parser);
   if (!complaints.empty()) return refuse(complaints.ToString());
   if (next.fixed_text != parts.config.fixed_text) {
     return refuse(

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/random.h"
 #include "common/result.h"
+#include "rules/promql/features.h"
 
 namespace fettle {
 
@@ -27,6 +28,8 @@ struct ServeOptions {
   std::size_t query_samples_max = 50'000'000;         // --query.max-samples
   Millis query_timeout = std::chrono::minutes(2);     // --query.timeout
   std::size_t queries_max = 20;                       // --query.max-concurrency
+  std::vector<std::string> enabled_features;          // --enable-feature, as given
+  promql::Features features;                          // and what they are
 };
 
 // Thread rule: built, started and ended by one thread; Reload() by any.

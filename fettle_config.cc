@@ -104,7 +104,8 @@ void Append(std::string& out, const yaml::Node* node) {
 
 }  // namespace
 
-FettleConfig ReadFettleConfig(const std::string& path, yaml::Complaints& complaints) {
+FettleConfig ReadFettleConfig(const std::string& path, yaml::Complaints& complaints,
+                              const promql::ParserOptions& parser) {
   FettleConfig config;
   const std::optional<yaml::Node> top = yaml::LoadFile(path, complaints);
   if (!top) return config;
@@ -116,7 +117,7 @@ FettleConfig ReadFettleConfig(const std::string& path, yaml::Complaints& complai
   const yaml::Node* store = mapping.Child("store");
   config.connections = ReadConnections(connections, complaints);
   config.exporter = exporter::ReadExporterConfig(observed, config.connections, complaints);
-  config.rules = rules::ReadRulesConfig(mapping.Child("rules"), directory, complaints);
+  config.rules = rules::ReadRulesConfig(mapping.Child("rules"), directory, complaints, parser);
   ReadReceiversSection(acting, directory, config, complaints);
   config.retention = ReadStore(store, complaints);
   Append(config.fixed_text, connections);

@@ -36,7 +36,8 @@ struct FettleConfig {
 };
 
 // Meaningless if there are complaints.
-FettleConfig ReadFettleConfig(const std::string& path, yaml::Complaints& complaints);
+FettleConfig ReadFettleConfig(const std::string& path, yaml::Complaints& complaints,
+                              const promql::ParserOptions& parser = {});
 
 // What a file is, by its top-level keys.
 enum class FileKind { kFettle, kAlertmanager, kRules, kWeb, kUnknown };

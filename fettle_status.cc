@@ -1,6 +1,7 @@
 // What /api/v1/status/ says of the program: its flags and configuration, as clients of Prometheus
 // read them. Nothing secret is among it: only rules and intervals are shown.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <set>
 
@@ -17,6 +18,7 @@ std::string Switch(bool on) { return on ? "true" : "false"; }
 
 std::map<std::string, std::string> FlagsOf(const ServeOptions& options) {
   return {{"config.file", options.config_file},
+          {"enable-feature", fmt::format("{}", fmt::join(options.enabled_features, ","))},
           {"query.lookback-delta", FormatDuration(options.lookback_delta)},
           {"query.max-concurrency", std::to_string(options.queries_max)},
           {"query.max-samples", std::to_string(options.query_samples_max)},

@@ -25,6 +25,11 @@ std::string BadDuration(const std::string& text) {
   return parsed ? "" : parsed.error().message;
 }
 
+std::string BadFeature(const std::string& text) {
+  const auto features = fettle::promql::ParseFeatures({text});
+  return features ? "" : features.error().message;
+}
+
 void AddMillis(CLI::App& app, const std::string& flag, fettle::Millis& target,
                const std::string& help) {
   app.add_option_function<std::string>(
@@ -54,6 +59,14 @@ void AddServeFlags(CLI::App& app, ServeOptions& options, std::string& log_level,
   app.add_option("--query.max-concurrency", options.queries_max, "queries that run at one time")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
+  app.add_option_function<std::vector<std::string>>(
+         "--enable-feature",
+         [&options](const std::vector<std::string>& lists) {
+           options.enabled_features = lists;
+           options.features = *fettle::promql::ParseFeatures(lists);
+         },
+         "experimental parts of PromQL, by Prometheus' names")
+      ->check(CLI::Validator(BadFeature, "FEATURE"));
   app.add_option("--log.level", log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
       ->capture_default_str();

@@ -30,8 +30,9 @@ std::vector<std::string> Matching(const std::string& pattern) {
 
 class Reader {
  public:
-  Reader(const yaml::Node& node, const std::string& directory, yaml::Complaints& complaints)
-      : map_(node, "rules", complaints), directory_(directory) {}
+  Reader(const yaml::Node& node, const std::string& directory, const promql::ParserOptions& parser,
+         yaml::Complaints& complaints)
+      : map_(node, "rules", complaints), directory_(directory), parser_(parser) {}
 
   RulesConfig Read() {
     RulesConfig config;
@@ -78,7 +79,7 @@ class Reader {
       }
     });
     for (const std::string& file : files) {
-      std::vector<GroupSpec> groups = ReadRuleFile(file, map_.complaints());
+      std::vector<GroupSpec> groups = ReadRuleFile(file, map_.complaints(), parser_);
       std::move(groups.begin(), groups.end(), std::back_inserter(config.groups));
     }
   }
@@ -110,14 +111,15 @@ class Reader {
 
   yaml::Mapping map_;
   const std::string& directory_;
+  const promql::ParserOptions& parser_;
 };
 
 }  // namespace
 
 RulesConfig ReadRulesConfig(const yaml::Node* node, const std::string& directory,
-                            yaml::Complaints& complaints) {
+                            yaml::Complaints& complaints, const promql::ParserOptions& parser) {
   if (node == nullptr) return {};
-  return Reader(*node, directory, complaints).Read();
+  return Reader(*node, directory, parser, complaints).Read();
 }
 
 }  // namespace fettle::rules

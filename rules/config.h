@@ -25,6 +25,6 @@ struct RulesConfig {
 // Complains about what is wrong, in the section and in the rule files. `node` may be null (no such
 // section); `directory` is where relative rule_files begin.
 RulesConfig ReadRulesConfig(const yaml::Node* node, const std::string& directory,
-                            yaml::Complaints& complaints);
+                            yaml::Complaints& complaints, const promql::ParserOptions& parser = {});
 
 }  // namespace fettle::rules

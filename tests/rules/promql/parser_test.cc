@@ -114,15 +114,35 @@ TEST(ParserTest, BindsOperatorsAsTheLanguageSays) {
 }
 
 TEST(ParserTest, ReadsExperimentalPartsWhereTheyAreEnabled) {
-  const ParserOptions all{.experimental_functions = true, .fill_modifiers = true};
+  const ParserOptions all{
+      .experimental_functions = true, .fill_modifiers = true, .extended_ranges = true};
   for (const std::string query :
        {"mad_over_time(foo[5m])", "limitk(3, foo)", "limit_ratio by (a) (0.5, foo)", "step()",
         "a + fill (0) b", "a * on (x) group_left () fill_right (-1) b",
-        "a - fill_left (1) fill_right (2) b", "sort_by_label(foo, \"a\", \"b\")"}) {
+        "a - fill_left (1) fill_right (2) b", "rate(foo[5m] anchored @ 10.000 offset 1m)",
+        "foo{a=\"b\"} smoothed", "info(foo, {data=~\".+\"})", "start_timestamp(foo)",
+        "sort_by_label(foo, \"a\", \"b\")"}) {
     const Result<ExprPtr> parsed = Parse(query, all);
     ASSERT_TRUE(parsed) << query << ": " << parsed.error().message;
     EXPECT_EQ(Print(**parsed), query);
   }
+}
+
+TEST(ParserTest, ExtendsOnlyWhatHasSamplesAround) {
+  const ParserOptions all{.experimental_functions = true, .extended_ranges = true};
+  const auto complaint = [&](std::string_view query) {
+    const Result<ExprPtr> parsed = Parse(query, all);
+    return parsed ? "" : parsed.error().message;
+  };
+  EXPECT_EQ(complaint("rate(foo[5m:1m] smoothed)"),
+            "1:6: parse error: smoothed modifier is not supported for subqueries");
+  EXPECT_EQ(complaint("foo[5m] anchored smoothed"),
+            "1:1: parse error: anchored and smoothed modifiers cannot be used together");
+  EXPECT_EQ(complaint("info(foo, bar)"),
+            "1:11: parse error: expected label selectors only, got vector selector instead");
+  EXPECT_EQ(complaint("info(foo, 1)"),
+            "1:11: parse error: expected type instant vector in call to function \"info\", got "
+            "scalar");
 }
 
 TEST(ParserTest, RefusesWhatIsTooLongOrTooDeep) {

@@ -23,9 +23,9 @@ void MergeEqualBounds(std::vector<Bucket>& buckets) {
   buckets.resize(last + 1);
 }
 
-// Takes differences that are rounding for none, then every fall for none. Whether there were falls.
-bool ForceMonotonic(std::vector<Bucket>& buckets) {
-  bool forced = false;
+// Takes differences that are rounding for none, then every fall for none. What the falls were.
+Raised ForceMonotonic(std::vector<Bucket>& buckets) {
+  Raised raised;
   double before = buckets[0].count;
   for (std::size_t i = 1; i < buckets.size(); ++i) {
     const double count = buckets[i].count;
@@ -34,12 +34,15 @@ bool ForceMonotonic(std::vector<Bucket>& buckets) {
       buckets[i].count = before;
     } else if (count < before) {
       buckets[i].count = before;
-      forced = true;
+      const double bound = buckets[i].upper_bound;
+      raised = {true, raised.any ? std::min(raised.lowest, bound) : bound,
+                raised.any ? std::max(raised.highest, bound) : bound,
+                std::max(raised.most, before - count)};
     } else {
       before = count;
     }
   }
-  return forced;
+  return raised;
 }
 
 }  // namespace
@@ -50,7 +53,7 @@ BucketQuantile QuantileOf(double q, std::vector<Bucket>& buckets) {
   if (q > 1) return {kInfinity};
   if (buckets.back().upper_bound != kInfinity) return {NaN()};
   MergeEqualBounds(buckets);
-  const bool forced = ForceMonotonic(buckets);
+  const Raised raised = ForceMonotonic(buckets);
   if (buckets.size() < 2) return {NaN()};
   const double observations = buckets.back().count;
   if (observations == 0) return {NaN()};
@@ -60,8 +63,8 @@ BucketQuantile QuantileOf(double q, std::vector<Bucket>& buckets) {
       std::partition_point(buckets.begin(), buckets.end() - 1,
                            [&](const Bucket& bucket) { return !(bucket.count >= rank); });
   const auto index = static_cast<std::size_t>(found - buckets.begin());
-  if (index == buckets.size() - 1) return {buckets[buckets.size() - 2].upper_bound, forced};
-  if (index == 0 && buckets[0].upper_bound <= 0) return {buckets[0].upper_bound, forced};
+  if (index == buckets.size() - 1) return {buckets[buckets.size() - 2].upper_bound, raised};
+  if (index == 0 && buckets[0].upper_bound <= 0) return {buckets[0].upper_bound, raised};
   double start = 0;
   double count = buckets[index].count;
   if (index > 0) {
@@ -69,7 +72,7 @@ BucketQuantile QuantileOf(double q, std::vector<Bucket>& buckets) {
     count -= buckets[index - 1].count;
     rank -= buckets[index - 1].count;
   }
-  return {start + (buckets[index].upper_bound - start) * (rank / count), forced};
+  return {start + (buckets[index].upper_bound - start) * (rank / count), raised};
 }
 
 double FractionOf(double lower, double upper, std::vector<Bucket>& buckets) {

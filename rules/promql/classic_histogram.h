@@ -11,9 +11,18 @@ struct Bucket {
   double count = 0;  // of observations up to the bound
 };
 
+// Counts that were lower than one before them, by more than rounding, and were raised to it:
+// between which upper bounds, and by how much at most.
+struct Raised {
+  bool any = false;
+  double lowest = 0;
+  double highest = 0;
+  double most = 0;
+};
+
 struct BucketQuantile {
   double value = 0;
-  bool forced_monotonic = false;  // a count was lower than one before it, by more than rounding
+  Raised raised{};
 };
 
 // The buckets are sorted by bound, and are changed. At least one.

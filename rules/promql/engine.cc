@@ -123,6 +123,7 @@ class StepRun {
   }
 
   bool needs_all_steps() const { return evaluation_.needs_all_steps(); }
+  void Absorb(const StepRun& later) { evaluation_.Absorb(later.evaluation_); }
   Answer Finish() {
     return promql::Finish(evaluation_,
                           {.type = ValueType::kMatrix, .at = TimeFromMillis(query_.end)});
@@ -135,19 +136,6 @@ class StepRun {
   Evaluation evaluation_;
   OperatorPtr rows_;
 };
-
-// What `later` found is said too, once.
-Answer Together(Answer answer, Answer later) {
-  for (Annotation& annotation : later.annotations) {
-    const auto same = [&](const Annotation& known) { return known.text == annotation.text; };
-    if (std::none_of(answer.annotations.begin(), answer.annotations.end(), same)) {
-      answer.annotations.push_back(std::move(annotation));
-    }
-  }
-  answer.samples += later.samples;
-  answer.samples_peak = std::max(answer.samples_peak, later.samples_peak);
-  return answer;
-}
 
 // The first half of the steps here, the second one on another thread: no step depends on another.
 // Nullopt, and nothing given to the sinks, if the query is one of the few that look at all steps.
@@ -177,7 +165,8 @@ Result<std::optional<Answer>> RunHalves(const Engine::Deps& deps, const EngineOp
   for (const Status& status : {opened[0], opened[1], ran, ran_later}) {
     if (!status) return tl::unexpected(status.error());
   }
-  return Together(first.Finish(), second.Finish());
+  first.Absorb(second);
+  return first.Finish();
 }
 
 }  // namespace

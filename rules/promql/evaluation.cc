@@ -1,5 +1,10 @@
 #include "rules/promql/evaluation.h"
 
+#include <algorithm>
+
+#include "common/duration.h"
+#include "common/number.h"
+
 namespace fettle::promql {
 
 void Budget::Note(std::size_t now_held) {
@@ -25,6 +30,54 @@ Status Evaluation::Hold(std::size_t numbers) {
   }
   budget_.Note(held);
   return {};
+}
+
+void Evaluation::InformOfRaised(Span where, const std::string& text, std::int64_t at,
+                                const Raised& raised) {
+  AddRaised(where, text, {.raised = raised, .first = at, .last = at, .samples = 1});
+}
+
+void Evaluation::AddRaised(Span where, const std::string& text, RaisedCounts more) {
+  more.annotation = annotations_.size();
+  const auto [known, fresh] = raised_.try_emplace(text, more);
+  if (fresh) {
+    annotations_.push_back({Annotation::Kind::kInfo, text, where});
+    return;
+  }
+  RaisedCounts& counts = known->second;
+  counts.raised.lowest = std::min(counts.raised.lowest, more.raised.lowest);
+  counts.raised.highest = std::max(counts.raised.highest, more.raised.highest);
+  counts.raised.most = std::max(counts.raised.most, more.raised.most);
+  counts.first = std::min(counts.first, more.first);
+  counts.last = std::max(counts.last, more.last);
+  counts.samples += more.samples;
+}
+
+void Evaluation::Absorb(const Evaluation& later) {
+  read_ += later.read_;
+  for (const Annotation& found : later.annotations_) {
+    const auto raised = later.raised_.find(found.text);
+    if (raised == later.raised_.end()) {
+      Note(found.kind, found.where, found.text);
+    } else {
+      AddRaised(found.where, found.text, raised->second);
+    }
+  }
+}
+
+Annotations Evaluation::TakeAnnotations() {
+  // Whole seconds; the millisecond tells the epoch from Go's zero time, and goes again.
+  const auto show = [](std::int64_t millis) {
+    const std::string text = FormatRfc3339(TimeFromMillis(millis / 1000 * 1000 + 1));
+    return text.substr(0, text.rfind('.')) + "Z";
+  };
+  for (const auto& [text, counts] : raised_) {
+    annotations_[counts.annotation].text += fmt::format(
+        ", from buckets {} to {}, with a max diff of {:.2g}, over {} samples from {} to {}",
+        FormatFloat(counts.raised.lowest), FormatFloat(counts.raised.highest), counts.raised.most,
+        counts.samples, show(counts.first), show(counts.last));
+  }
+  return std::move(annotations_);
 }
 
 double Evaluation::Keep(HistogramPtr histogram) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/result.h"
+#include "rules/promql/classic_histogram.h"
 #include "rules/promql/engine.h"
 #include "rules/promql/row.h"
 #include "rules/promql/value.h"
@@ -110,7 +112,13 @@ class Evaluation {
   void Warn(Span where, std::string text) { Note(Annotation::Kind::kWarning, where, text); }
   void Inform(Span where, std::string text) { Note(Annotation::Kind::kInfo, where, text); }
 
-  Annotations TakeAnnotations() { return std::move(annotations_); }
+  // A classic histogram's counts had to be raised at `at`. Said once of each metric, with all that
+  // was seen: from when to when, between which buckets, by how much at most.
+  void InformOfRaised(Span where, const std::string& text, std::int64_t at, const Raised& raised);
+
+  // What was found and read for later steps of the same query counts as found here.
+  void Absorb(const Evaluation& later);
+  Annotations TakeAnnotations();
   std::size_t samples_read() const { return read_; }
   std::size_t samples_peak() const { return budget_.peak; }
 
@@ -149,7 +157,15 @@ class Evaluation {
 
  private:
   static constexpr std::size_t kNumbersBetweenLooks = 10'000;
+  struct RaisedCounts {
+    std::size_t annotation = 0;
+    Raised raised;
+    std::int64_t first = 0;
+    std::int64_t last = 0;
+    std::size_t samples = 0;
+  };
   void Forget(std::size_t from);
+  void AddRaised(Span where, const std::string& text, RaisedCounts more);
   void Note(Annotation::Kind kind, Span where, const std::string& text);
 
   const rules::SampleStore& samples_;
@@ -166,6 +182,7 @@ class Evaluation {
   std::vector<rules::SampleColumns> free_samples_;
   std::vector<HistogramPtr> histograms_;
   HistogramUse histogram_use_;
+  std::map<std::string, RaisedCounts> raised_;
 };
 
 }  // namespace fettle::promql

@@ -196,7 +196,7 @@ class HistogramOpener {
       }
       const BucketQuantile quantile = QuantileOf(scalars_[answer][step], buckets);
       out[step] = quantile.value;
-      if (quantile.forced_monotonic) InformOfForce(histogram);
+      if (quantile.raised.any) InformOfRaised(histogram, step, quantile.raised);
     }
     return out;
   }
@@ -232,12 +232,13 @@ class HistogramOpener {
                          ForMetric(histogram));
   }
 
-  void InformOfForce(const Histogram& histogram) {
-    evaluation_.Inform(
+  void InformOfRaised(const Histogram& histogram, std::size_t step, const Raised& raised) {
+    evaluation_.InformOfRaised(
         vector_->span,
         "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
         "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)" +
-            ForMetric(histogram));
+            ForMetric(histogram),
+        grid_.At(step), raised);
   }
 
   Evaluation& evaluation_;

@@ -75,9 +75,8 @@ Result<OperatorPtr> OpenSort(Evaluation& evaluation, const Call& call, const Gri
   const FunctionId id = call.function->id;
   if (evaluation.query().step > 0) {
     evaluation.Warn(call.span,
-                    fmt::format("PromQL warning: {} is ineffective for range queries since results "
-                                "are always ordered by labels",
-                                call.function->name));
+                    "PromQL warning: sort is ineffective for range queries since results are "
+                    "always ordered by labels");
     return child;
   }
   if (grid.steps > 1) return child;  // within a subquery

@@ -11,8 +11,6 @@ Result<std::vector<Sample>> RecordingRule::Record(const promql::Vector& answer, 
   samples.reserve(answer.size());
   std::unordered_set<std::uint64_t> seen;
   for (const promql::Element& element : answer) {
-    // Samples of native histograms cannot be written yet.
-    if (element.histogram != nullptr) continue;
     Labels labels = *element.labels;
     labels.Set(kMetricName, name_);
     for (const auto& [name, value] : labels_) labels.Set(name, value);
@@ -20,7 +18,7 @@ Result<std::vector<Sample>> RecordingRule::Record(const promql::Vector& answer, 
       return Fail(Cause::kInvalid,
                   "vector contains metrics with the same labelset after applying rule labels");
     }
-    samples.push_back({std::move(labels), element.value, at});
+    samples.push_back({std::move(labels), element.value, at, element.histogram});
   }
   if (limit > 0 && std::cmp_greater(samples.size(), limit)) {
     return Fail(Cause::kLimit, "exceeded limit of {} with {} series", limit, samples.size());

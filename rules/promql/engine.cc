@@ -40,7 +40,10 @@ Result<Value> InstantVector(Operator& from, Time at) {
     if (Status status = from.Fill(row, cell); !status) return tl::unexpected(status.error());
     if (IsAbsent(cell[0])) continue;
     HistogramPtr histogram;
-    if (IsHistogramCell(cell[0])) histogram = from.evaluation().HistogramAt(cell[0]);
+    if (IsHistogramCell(cell[0])) {
+      histogram = from.evaluation().HistogramAt(cell[0]);
+      cell[0] = 0;
+    }
     value.vector.push_back({from.rows()[row].Final(), cell[0], std::move(histogram)});
   }
   return value;

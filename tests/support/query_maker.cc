@@ -161,16 +161,18 @@ std::string QueryMaker::Subquery(int depth) {
   ++subqueries_;
   const std::string inner = Vector(depth - 1);
   --subqueries_;
-  return Pick({"sum", "max", "min", "count", "avg", "last", "present", "stddev"}) + "_over_time(" +
-         inner + "[" + Pick({"3m", "10m", "45s"}) + ":" + Pick({"", "20s", "1m", "7s"}) + "]" +
-         When() + ")";
+  return Pick({"sum", "max", "min", "count", "avg", "last", "present"}) + "_over_time(" + inner +
+         "[" + Pick({"3m", "10m", "45s"}) + ":" + Pick({"", "20s", "1m", "7s"}) + "]" + When() +
+         ")";
 }
 
 std::string QueryMaker::Arithmetic(int depth) {
-  const std::string op = Pick({"+", "-", "*", "/", "%", "^", "atan2"});
+  const std::string op = Pick({"+", "-", "*", "/", "^", "atan2"});
   const std::string comparison = Pick({">", "<=", "==", "!=", "<", ">="}) + Pick({"", "", " bool"});
   const std::string chosen = Once(2) ? op : comparison;
-  switch (random_() % 4) {
+  switch (random_() % 5) {
+    case 4:
+      return "(" + Selector() + " % " + Pick({"7", "1000", "0", "-3", "Inf"}) + ")";
     case 0:
       return "(" + Vector(depth - 1) + " " + chosen + " " + Scalar(depth - 1) + ")";
     case 1:
@@ -192,14 +194,17 @@ std::string QueryMaker::Math(int depth) {
     case 0:
       return Pick({"sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh",
                    "acosh", "atanh", "rad", "deg"}) +
-             "(" + inner + ")";
+             "(" + Selector() + ")";
     case 1:
       return "round(" + inner + Pick({"", ", 5", ", 0.1", ", 1000"}) + ")";
     case 2:
       return Pick({"clamp(" + inner + ", 1, 1e9)", "clamp_min(" + inner + ", 3)",
                    "clamp_max(" + inner + ", 3)", "clamp(" + inner + ", 5, 1)"});
     case 3:
-      return Pick({"-", "+", "timestamp"}) + "(" + inner + ")";
+      // Of a selector with both @ and offset, upstream's timestamp() forgets the offset.
+      return inner.find('@') == std::string::npos
+                 ? Pick({"-", "+", "timestamp"}) + "(" + inner + ")"
+                 : Pick({"-", "+"}) + "(" + inner + ")";
     case 4:
       return Pick({"minute", "hour", "day_of_week", "day_of_month", "day_of_year", "days_in_month",
                    "month", "year"}) +

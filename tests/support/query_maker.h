@@ -1,4 +1,7 @@
 // Random PromQL over the demo samples, of any shape the language allows; the seed tells which.
+//
+// What turns the last bit of a number into another answer is made of samples alone: remainders,
+// sines, deviations of nearly the same.
 #pragma once
 
 #include <cstdint>

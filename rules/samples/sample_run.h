@@ -37,9 +37,9 @@ class SampleRun {
 using SampleRunPtr = std::shared_ptr<SampleRun>;
 
 // What a histogram is to the run of its series: part of it, or the first of another; and the hint
-// it is read with. A run ends where counting began anew and where the buckets' layout changes. As in
-// Prometheus, the first one's hint is unknown, whatever began the run: the sample before it may be
-// another one for a reader.
+// it is read with. A run ends where counting began anew and where the buckets' layout changes. As
+// in Prometheus, the first one's hint is unknown, whatever began the run: the sample before it may
+// be another one for a reader.
 struct RunStep {
   bool goes_on = false;
   FloatHistogram::ResetHint hint = FloatHistogram::ResetHint::kUnknown;

@@ -32,8 +32,8 @@ function(fettle_settings target)
   endif()
 endfunction()
 
-# fettle_batches(out source...): what unity_batches.awk says, as a list of "batch<TAB>file".
-function(fettle_batches out)
+# fettle_batches(out apart source...): what unity_batches.awk says, as a list of "batch<TAB>file".
+function(fettle_batches out apart)
   file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/*.h)
   foreach(room common exporter rules receivers tests)
     file(GLOB_RECURSE more CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${room}/*.h)
@@ -42,23 +42,28 @@ function(fettle_batches out)
   list(LENGTH headers count)
   execute_process(
     COMMAND ${FETTLE_AWK} -f ${CMAKE_SOURCE_DIR}/cmake/unity_batches.awk -v headers=${count}
-      -v root=${CMAKE_SOURCE_DIR}/ ${headers} ${ARGN}
+      -v root=${CMAKE_SOURCE_DIR}/ -v apart=${apart} ${headers} ${ARGN}
     OUTPUT_VARIABLE lines OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   string(REPLACE "\n" ";" lines "${lines}")
   set(${out} ${lines} PARENT_SCOPE)
 endfunction()
 
-# fettle_unity(target): with FETTLE_UNITY, files that can be compiled together are, because most of a
+# fettle_unity(target [APART]): with FETTLE_UNITY, files that can be compiled together are, because most of a
 # file's time goes into the headers that its neighbours include too. dev compiles each file by itself and
 # so finds the includes that are missing. To be called where the target is made.
 find_program(FETTLE_AWK awk)
 function(fettle_unity target)
+  if("APART" IN_LIST ARGN)
+    set(apart 1)
+  else()
+    set(apart 0)
+  endif()
   if(NOT FETTLE_UNITY OR NOT FETTLE_AWK)
     return()
   endif()
   get_target_property(sources ${target} SOURCES)
   list(SORT sources)
-  fettle_batches(lines ${sources})
+  fettle_batches(lines ${apart} ${sources})
   foreach(line ${lines})
     string(REGEX MATCH "^([0-9]+)\t(.*)$" line "${line}")
     set_source_files_properties(${CMAKE_MATCH_2} PROPERTIES UNITY_GROUP batch_${CMAKE_MATCH_1})

@@ -1,5 +1,7 @@
 # Sorts source files into batches that can be compiled as one file each, and prints "batch<TAB>file".
-# use: awk -f unity_batches.awk -v headers=N -v root=DIR/ HEADER... SOURCE...     the first N files are headers
+# use: awk -f unity_batches.awk -v headers=N -v root=DIR/ [-v apart=1] HEADER... SOURCE...
+# The first N files are headers. With apart, files of a batch also draw on the same modules: in a library whose
+# users do not all link the same modules, one file must not bring another's needs along.
 #
 # A file may join a batch when nothing that an earlier member keeps to itself (in an anonymous namespace,
 # static, an alias, a macro, a test) is mentioned in it or in a header it includes, and nothing that it
@@ -114,6 +116,20 @@ function Reach(file, from,    names, n, i) {
   }
 }
 
+# The modules whose headers a file includes, directly or not.
+function Modules(file,    heads, n, i, room, found, said) {
+  n = split(reaches[file], heads, " ")
+  said = ""
+  for (i = 1; i <= n; i++) {
+    room = heads[i]
+    if (!sub(/\/.*/, "", room)) room = "app"
+    found[room] = 1
+  }
+  n = split("exporter rules receivers app", heads, " ")
+  for (i = 1; i <= n; i++) if (heads[i] in found) said = said " " heads[i]
+  return said
+}
+
 # Whether `later` can follow `earlier` in one batch.
 function Clash(earlier, later,    names, n, i, heads, m, j) {
   m = split(reaches[later], heads, " ")
@@ -134,6 +150,7 @@ function Clash(earlier, later,    names, n, i, heads, m, j) {
 function Fits(file, batch,    members, n, i) {
   n = split(content[batch], members, " ")
   if (n >= files_max || size[batch] + lines[file] > lines_max) return 0
+  if (apart && Modules(file) != Modules(members[1])) return 0
   for (i = 1; i <= n; i++) {
     name = Clash(members[i], file)
     if (name != "") {

@@ -13,14 +13,14 @@ using Steps = std::array<std::size_t, kLanes>;
 
 namespace any {
 #define FETTLE_TARGET
-#include "rules/promql/window_lanes_code.h"
+#include "rules/promql/window_lanes.inc"
 #undef FETTLE_TARGET
 }  // namespace any
 
 #ifdef __x86_64__
 namespace avx2 {
 #define FETTLE_TARGET __attribute__((target("avx2")))
-#include "rules/promql/window_lanes_code.h"
+#include "rules/promql/window_lanes.inc"
 #undef FETTLE_TARGET
 }  // namespace avx2
 #endif

@@ -148,12 +148,8 @@ ApiResult<Matcher> ToMatcher(const PostedMatcher& posted, std::size_t i) {
                     : (posted.equal ? Matcher::Type::kEqual : Matcher::Type::kNotEqual);
   Result<Matcher> matcher = Matcher::Make(type, posted.name, posted.value);
   if (matcher) return *std::move(matcher);
-  // A silence shows its expression without anchors.
-  std::string why = matcher.error().message;
-  if (const std::size_t at = why.rfind("`^(?s:"); at != std::string::npos) {
-    why = why.substr(0, at) + "`" + posted.value + "`";
-  }
-  return invalid(fmt::format("invalid regular expression {}: {}", Quote(posted.value), why));
+  return invalid(fmt::format("invalid regular expression {}: {}", Quote(posted.value),
+                             matcher.error().message));
 }
 
 ApiResult<Matchers> ReadMatchers(const Json& json) {
@@ -283,10 +279,14 @@ ApiResult<Silence> ReadPostableSilence(std::string_view body) {
   return silence;
 }
 
+// Alertmanager compiles an expression within its anchors, so they are in what it says of a whole
+// one.
 std::string AnchoredAsAlertmanagers(std::string message) {
-  const std::size_t at = message.rfind("`^(?s:");
-  if (at != std::string::npos) message.replace(at, 6, "`^(?:");
-  return message;
+  constexpr std::string_view kWhole = "missing closing ): `";
+  const std::size_t at = message.find(kWhole);
+  if (at == std::string::npos || !message.ends_with('`')) return message;
+  message.insert(message.size() - 1, ")$");
+  return message.insert(at + kWhole.size(), "^(?:");
 }
 
 Result<Matcher> ReadFilterMatcher(const std::string& text, MatcherSyntax syntax) {

@@ -157,7 +157,7 @@ class HistogramOpener {
         fmt::format("PromQL warning: bucket label \"le\" is missing or has a malformed value of {}",
                     Quote(text));
     const std::string_view name = row.Get(kMetricName);
-    if (!name.empty() && evaluation_.options().delayed_name_removal)
+    if (!name.empty() && (!row.drop_name || evaluation_.options().delayed_name_removal))
       message += fmt::format(" for metric name {}", Quote(name));
     evaluation_.Warn(vector_->span, std::move(message));
   }

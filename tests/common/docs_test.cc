@@ -323,7 +323,7 @@ TEST(DocsTest, EveryDocumentedEndpointIsServed) {
 
 Names FlagsInSource(const std::string& text) {
   return AllOf(
-      R"re((?:add_option|add_flag|set_version_flag|AddMillis)\((?:\w+,\s*)?"(--[a-z.-]+)(?:,-[a-z])?")re",
+      R"re((?:add_option(?:_function<[\w:<>]+>)?|add_flag|set_version_flag|AddMillis)\(\s*(?:\w+,\s*)?"(--[a-z.-]+)(?:,-[a-z])?")re",
       text);
 }
 

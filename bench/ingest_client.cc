@@ -63,14 +63,14 @@ Series MakeSeries(int number) {
   label("device", fmt::format("eth{}", number / 200 % 8));
   label("instance", fmt::format("host-{:05}.example.com:9100", number / 1600));
   label("job", "node-exporter");
-  label("region", number % 2 == 0 ? "eu-central-1" : "us-east-1");
+  label("queue", fmt::format("{}-eu-central-1", number % 200));
   return series;
 }
 
 void Advance(Series& series, std::mt19937& random) {
-  if (series.kind == 0) series.value += random() % 2'000;
+  if (series.kind == 0) series.value += static_cast<double>(random() % 2'000);
   if (series.kind == 1) series.value = std::round(static_cast<double>(random() % 100'000)) / 100;
-  if (series.kind == 2 && random() % 50 == 0) series.value = random() % 4;
+  if (series.kind == 2 && random() % 50 == 0) series.value = static_cast<double>(random() % 4);
 }
 
 // One connection's part of the work.

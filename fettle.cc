@@ -69,17 +69,6 @@ std::string UrlOf(const ServeOptions& options, const WebConfig& web) {
   return url;
 }
 
-Result<WebConfig> LoadWebConfig(const std::string& path) {
-  if (path.empty()) return WebConfig{};
-  yaml::Complaints complaints;
-  // Prometheus' own file: ${NAME} means nothing in it.
-  const auto node = yaml::LoadFile(path, complaints, {.expand_environment = false});
-  WebConfig web;
-  if (node) web = ReadWebConfig(*node, complaints);
-  if (!complaints.empty()) return Fail(Cause::kInvalid, "{}", complaints.ToString());
-  return web;
-}
-
 }  // namespace
 
 std::vector<rules::GroupSpec> GroupsOf(const FettleConfig& config) {

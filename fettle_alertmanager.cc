@@ -34,16 +34,6 @@ constexpr Millis kReloadTimeout{30'000};
 // Scrapers, replicas of Prometheus and dashboards often come from one address.
 constexpr int kConnectionsPerAddressMax = 56;
 
-Result<WebConfig> LoadWebConfig(const std::string& path) {
-  if (path.empty()) return WebConfig{};
-  yaml::Complaints complaints;
-  const auto node = yaml::LoadFile(path, complaints, {.expand_environment = false});
-  WebConfig web;
-  if (node) web = ReadWebConfig(*node, complaints);
-  if (!complaints.empty()) return Fail(Cause::kInvalid, "{}", complaints.ToString());
-  return web;
-}
-
 std::string HostName() {
   std::array<char, 256> name{};
   if (gethostname(name.data(), name.size() - 1) != 0) return "localhost";

@@ -208,4 +208,14 @@ WebConfig ReadWebConfig(const Node& node, Complaints& complaints) {
   return config;
 }
 
+Result<WebConfig> LoadWebConfig(const std::string& path) {
+  if (path.empty()) return WebConfig{};
+  Complaints complaints;
+  const auto node = yaml::LoadFile(path, complaints, {.expand_environment = false});
+  WebConfig web;
+  if (node) web = ReadWebConfig(*node, complaints);
+  if (!complaints.empty()) return Fail(Cause::kInvalid, "{}", complaints.ToString());
+  return web;
+}
+
 }  // namespace fettle

@@ -60,4 +60,8 @@ struct WebConfig {
 
 WebConfig ReadWebConfig(const yaml::Node& node, yaml::Complaints& complaints);
 
+// The file as a whole, or every complaint about it; "" is no file and asks nobody for anything.
+// ${NAME} means nothing in it, because it is Prometheus' own format.
+Result<WebConfig> LoadWebConfig(const std::string& path);
+
 }  // namespace fettle

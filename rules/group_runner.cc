@@ -61,7 +61,8 @@ void GroupRunner::OnSlot(const Moment& now) {
 }
 
 void GroupRunner::EvaluateSlot(Slots::Nanos now_nanos, const Moment& now) {
-  const auto missed = static_cast<double>((now_nanos - next_slot_) / slots_.interval());
+  const Slots::Nanos slots_missed = (now_nanos - next_slot_) / slots_.interval();
+  const auto missed = static_cast<double>(slots_missed);
   const Slots::Nanos slot = slots_.AtOrBefore(now_nanos);
   next_slot_ = slot + slots_.interval();
   GroupMetrics& metrics = group_->metrics();

@@ -27,7 +27,8 @@ class DeployProxyTest : public ::testing::Test {
  protected:
   void SetUp() override {
     FETTLE_NEEDS_DOCKER();
-    if (access(kHaproxy, X_OK) != 0) GTEST_SKIP() << "SKIPPED, haproxy is not installed";
+    if (access(kHaproxy, X_OK) != 0)
+      FAIL() << "haproxy is not installed: deploy/packages test installs it";
     docker_ = DockerDaemon::Shared();
     port_ = FreePort();
     // The shipped text, with this test's addresses.

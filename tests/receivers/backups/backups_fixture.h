@@ -52,11 +52,8 @@ class BackupsTest : public testing::Test {
     if (change_spec_) change_spec_(job);
     return job;
   }
-  // The process starts: anew, or after a crash.
-  void Start() {
-    brain_ = std::make_unique<Brain>();
-    hands_.Drop();
-    store_.Restart();
+  // Puts another job in the place of what there is, with the same store.
+  void StartJob(const JobSpec& spec) {
     backups_ = std::make_unique<Backups>(
         Backups::Deps{.brain = *brain_,
                       .hands = hands_,
@@ -70,8 +67,16 @@ class BackupsTest : public testing::Test {
                           [](const Target& target, std::stop_token) {
                             return MakeDirectoryDestination(std::get<DirectoryTarget>(target));
                           }},
-        std::vector{Spec()});
+        std::vector{spec});
     ASSERT_TRUE(backups_->Start(clock_.Now()));
+  }
+
+  // The process starts: anew, or after a crash.
+  void Start() {
+    brain_ = std::make_unique<Brain>();
+    hands_.Drop();
+    store_.Restart();
+    StartJob(Spec());
     Settle();
   }
   void Settle() {

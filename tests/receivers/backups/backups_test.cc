@@ -68,21 +68,7 @@ TEST_F(BackupsTest, APermanentReasonIsNotTriedAgain) {
   JobSpec spec = Spec();
   Says("echo");
   std::get<CommandSource>(spec.source).argv = {"/nonexistent/dump"};
-  backups_ = std::make_unique<Backups>(
-      Backups::Deps{.brain = *brain_,
-                    .hands = hands_,
-                    .clock = clock_,
-                    .random = random_,
-                    .store = store_,
-                    .metrics = metrics_,
-                    .log = log_.For("backup"),
-                    .publisher = publisher_,
-                    .open =
-                        [](const Target& target, std::stop_token) {
-                          return MakeDirectoryDestination(std::get<DirectoryTarget>(target));
-                        }},
-      std::vector{spec});
-  ASSERT_TRUE(backups_->Start(clock_.Now()));
+  StartJob(spec);
   Ask(clock_.Now().wall);
   Settle();
   EXPECT_EQ(View().phase, JobPhase::kFailed);

@@ -204,8 +204,9 @@ TEST(AlertmanagerRealTest, BothSayTheSameOfTheSameAlerts) {
   ASSERT_TRUE(town.Post(ToBatch(Alerts())));
   town.Pass(900ms);
   const auto ours = ByGroup(town.Bodies());
-  ASSERT_TRUE(WaitUntil([&] { return sink.Bodies().size() >= ours.size(); }));
   EXPECT_THAT(ours, SizeIs(5));
+  // A slow sender tells a part of a group first, and the whole a group_interval later.
+  (void)WaitUntil([&] { return ByGroup(sink.Bodies()) == ours; });
   EXPECT_EQ(ByGroup(sink.Bodies()), ours);
 
   // Some end; one of the sources, too.
@@ -224,13 +225,13 @@ TEST(AlertmanagerRealTest, BothSayTheSameOfTheSameAlerts) {
   town.clock().StepWall(3h);
   ASSERT_TRUE(town.Post(ToBatch(over)));
   town.Pass(2s);
-  const std::size_t news = town.Bodies().size() - told;
-  ASSERT_TRUE(WaitUntil([&] { return sink.Bodies().size() >= heard + news; }));
   const auto later = [](std::vector<std::string> bodies, std::size_t from) {
     bodies.erase(bodies.begin(), bodies.begin() + static_cast<std::ptrdiff_t>(from));
     return ByGroup(bodies);
   };
-  EXPECT_EQ(later(sink.Bodies(), heard), later(town.Bodies(), told));
+  const auto ours_later = later(town.Bodies(), told);
+  (void)WaitUntil([&] { return later(sink.Bodies(), heard) == ours_later; });
+  EXPECT_EQ(later(sink.Bodies(), heard), ours_later);
 }
 
 TEST(AlertmanagerRealTest, WhatTheRealOneSendsIsTakenAndStored) {
@@ -257,8 +258,12 @@ TEST(AlertmanagerRealTest, WhatTheRealOneSendsIsTakenAndStored) {
     }
     return alerts.size();
   };
-  EXPECT_TRUE(WaitUntil([&] { return told() >= 7; }))
-      << told() << " of nine that are told: one is inhibited, and of a message one truncated";
+  const auto truncated = [&] {
+    return metrics.Counter("fettle_webhook_truncated_alerts_total", "").Value();
+  };
+  EXPECT_TRUE(WaitUntil([&] { return told() >= 7 && truncated() >= 1; }))
+      << told() << " of nine that are told: one is inhibited, and of a message " << truncated()
+      << " truncated";
   EXPECT_THAT(sink.Statuses(), testing::Each(200));
   const std::lock_guard lock(mutex);
   for (const AlertBatch& batch : sink_of_alerts.batches) {
@@ -269,7 +274,6 @@ TEST(AlertmanagerRealTest, WhatTheRealOneSendsIsTakenAndStored) {
       })) << alert.labels.ToString();
     }
   }
-  EXPECT_GE(metrics.Counter("fettle_webhook_truncated_alerts_total", "").Value(), 1);
   EXPECT_EQ(metrics.Counter("fettle_webhook_fingerprint_mismatches_total", "").Value(), 0);
 }
 

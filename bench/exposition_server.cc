@@ -39,7 +39,7 @@ int main() {
   });
   auto server =
       HttpServer::Start({.clock = clock, .metrics = metrics, .log = Log(log, "web")},
-                        {.listen_address = "127.0.0.1:0", .threads = 4}, {}, std::move(router));
+                        {.listen_address = "127.0.0.1:0", .threads = 16}, {}, std::move(router));
   if (!server) {
     fmt::print(stderr, "{}\n", server.error().message);
     return 1;

@@ -97,9 +97,7 @@ class Engine:
     def __init__(self, dir):
         self.socket = f"{dir}/docker.sock"
         self.log = open(f"{dir}/dockerd.log", "w")
-        self.daemon = subprocess.Popen(["dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs",
-                                        "--data-root", f"{dir}/data", "--exec-root", f"{dir}/exec", "--pidfile", f"{dir}/pid",
-                                        "-H", f"unix://{self.socket}"], stdout=self.log, stderr=self.log)
+        self.daemon = subprocess.Popen([os.path.join(os.path.dirname(__file__), "../deploy/scratch-engine"), dir], stdout=self.log, stderr=self.log)
         for _ in range(300):
             try:
                 Docker.call(self.socket, "GET", "/version")

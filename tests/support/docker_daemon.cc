@@ -168,9 +168,7 @@ std::string DockerDaemon::Spawn() {
   dir_.Write("daemon.json", "{}");  // not the system's
   const std::string space = "fettle-" + std::to_string(getpid());
   child_ = Child::Start(
-      {.argv = {dockerd, "--iptables=false", "--ip6tables=false", "--bridge=none",
-                "--storage-driver=vfs", "--host=" + Endpoint(), "--data-root=" + dir_ / "data",
-                "--exec-root=" + dir_ / "exec", "--pidfile=" + dir_ / "docker.pid",
+      {.argv = {FETTLE_SOURCE "/deploy/scratch-engine", dir_.path(),
                 "--config-file=" + dir_ / "daemon.json", "--containerd-namespace=" + space,
                 "--containerd-plugins-namespace=" + space + "-plugins", "--shutdown-timeout=1"},
        .environment = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}},

@@ -12,6 +12,7 @@
 #include "fettle_backups.h"
 #include "fettle_parts.h"
 #include "rules/builtin_rules.h"
+#include "rules/samples/shelves.h"
 
 namespace fettle {
 namespace {
@@ -113,7 +114,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                   .metadata = [this] { return Metadata(); },
                   .exemplars =
                       [this](const std::vector<Matchers>& selectors, Time from, Time to) {
-                        return remote_write.exemplars().Find(selectors, from, to);
+                        return samples.shelves().exemplars.Find(selectors, from, to);
                       }},
                  options.features.parser),
       status_api(StatusDeps(), StatusOptions()),
@@ -263,7 +264,7 @@ Status Fettle::Parts::Restore(const Moment& now) {
 // The daemon's own, then what others sent.
 std::vector<MetricMetadata> Fettle::Parts::Metadata() {
   std::vector<MetricMetadata> all = gatherer.Metadata();
-  for (MetricMetadata& sent : remote_write.metadata().All()) all.push_back(std::move(sent));
+  for (MetricMetadata& sent : samples.shelves().metadata.All()) all.push_back(std::move(sent));
   return all;
 }
 

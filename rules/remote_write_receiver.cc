@@ -117,11 +117,12 @@ HttpResponse RemoteWriteReceiver::Store(std::string_view message) {
   Result<RemoteWriteMessage> read = ReadRemoteWriteMessage(message);
   if (!read) return Refuse(read.error().cause == Cause::kLimit ? 413 : 400, read.error().message);
   invalid_labels_.Increment(static_cast<double>(read->samples_with_invalid_labels));
+  // First, so that the write waits for the log of it.
+  Keep(*read);
   const Status stored =
       deps_.samples.Write(read->batch, {.origin = Origin::kRemoteWrite,
                                         .latest = deps_.clock.Now().wall + kAheadMax,
                                         .lasting = true});
-  Keep(*read);
   const std::string why = !stored ? stored.error().message : read->first_invalid;
   if (why.empty()) return {.status = 204};
   deps_.log.Debug("a remote write was refused in part", {{"err", why}});
@@ -131,20 +132,21 @@ HttpResponse RemoteWriteReceiver::Store(std::string_view message) {
 // As upstream, an exemplar that cannot be kept fails nobody's write.
 void RemoteWriteReceiver::Keep(RemoteWriteMessage& read) {
   invalid_histograms_.Increment(static_cast<double>(read.invalid_histograms));
-  for (MetricMetadata& metadata : read.metadata) {
-    if (IsUtf8(metadata.name) && IsUtf8(metadata.help) && IsUtf8(metadata.unit)) {
-      metadata_.Put(std::move(metadata));
-    }
-  }
+  std::erase_if(read.metadata, [](const MetricMetadata& metadata) {
+    return !IsUtf8(metadata.name) || !IsUtf8(metadata.help) || !IsUtf8(metadata.unit);
+  });
+  std::vector<SampleStore::SeriesExemplar> exemplars;
   for (RemoteWriteMessage::SentExemplar& sent : read.exemplars) {
     std::vector<Labels::Pair> labels;
     for (const LabelView& label : read.batch.LabelsOf(read.batch.series[sent.series])) {
       labels.emplace_back(label.name, label.value);
     }
-    const auto kept = exemplars_.Add(Labels(std::move(labels)), std::move(sent.exemplar));
-    if (kept == ExemplarShelf::Outcome::kKept) exemplars_appended_.Increment();
-    if (kept == ExemplarShelf::Outcome::kOutOfOrder) exemplars_out_of_order_.Increment();
+    exemplars.push_back({Labels(std::move(labels)), std::move(sent.exemplar)});
   }
+  const SampleStore::Remarked remarked =
+      deps_.samples.Remark(std::move(exemplars), std::move(read.metadata));
+  exemplars_appended_.Increment(static_cast<double>(remarked.kept));
+  exemplars_out_of_order_.Increment(static_cast<double>(remarked.out_of_order));
 }
 
 }  // namespace fettle::rules

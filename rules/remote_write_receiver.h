@@ -22,8 +22,6 @@
 #include "common/log.h"
 #include "common/metrics.h"
 #include "rules/remote_write_message.h"
-#include "rules/samples/exemplar_shelf.h"
-#include "rules/samples/metadata_shelf.h"
 #include "rules/samples/samples.h"
 
 namespace fettle::rules {
@@ -46,17 +44,11 @@ class RemoteWriteReceiver {
 
   HttpResponse Handle(const HttpRequest& request);
 
-  // What came beside the samples; kept in memory.
-  const ExemplarShelf& exemplars() const { return exemplars_; }
-  const MetadataShelf& metadata() const { return metadata_; }
-
  private:
   void Keep(RemoteWriteMessage& read);
   HttpResponse Store(std::string_view message);
 
   const Deps deps_;
-  ExemplarShelf exemplars_;
-  MetadataShelf metadata_;
   prometheus::Counter& invalid_labels_;
   prometheus::Counter& invalid_histograms_;
   prometheus::Counter& exemplars_appended_;

@@ -1,10 +1,14 @@
 #include "rules/samples/chunk.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <string>
+
+#include "rules/samples/column.h"
 
 namespace fettle::rules {
 namespace {
@@ -226,6 +230,7 @@ bool Chunk::Append(ChunkWriter& writer, std::int64_t time, double value) {
 
 std::size_t Chunk::Read(std::uint32_t samples, std::int64_t from_exclusive, std::int64_t to,
                         std::int64_t* times, double* values) const {
+  if (packed_) return ReadPacked(samples, from_exclusive, to, times, values);
   const std::uint8_t* at = bytes();
   std::int64_t time = first_time_;
   std::int64_t delta = 0;
@@ -282,6 +287,58 @@ std::size_t Chunk::Read(std::uint32_t samples, std::int64_t from_exclusive, std:
     write();
   }
   return written;
+}
+
+Chunk* Chunk::NewPacked(std::int64_t first_time, std::span<const std::uint8_t> bytes) {
+  Chunk* chunk = New(first_time, static_cast<std::uint32_t>(bytes.size()));
+  chunk->packed_ = 1;
+  std::memcpy(chunk->bytes(), bytes.data(), bytes.size());
+  return chunk;
+}
+
+ChunkPtr Chunk::Pack(std::span<const std::int64_t> times, std::span<const double> values,
+                     std::size_t bytes_max) {
+  std::array<std::int64_t, kSamplesMax> steps;
+  for (std::size_t i = 1; i < times.size(); ++i) steps[i - 1] = times[i] - times[i - 1];
+  std::string packed;
+  PackIntegers(std::span<const std::int64_t>(steps).first(times.size() - 1), packed);
+  PackNumbers(values, packed);
+  if (packed.size() > bytes_max) return {};
+  ChunkPtr chunk(NewPacked(times.front(),
+                           {reinterpret_cast<const std::uint8_t*>(packed.data()), packed.size()}));
+  // Nobody will see the samples again in any other shape.
+  std::array<std::int64_t, kSamplesMax> read_times;
+  std::array<double, kSamplesMax> read_values;
+  const bool same = chunk->Unpack(read_times.data(), read_values.data(), times.size()) &&
+                    std::memcmp(read_times.data(), times.data(), times.size_bytes()) == 0 &&
+                    std::memcmp(read_values.data(), values.data(), values.size_bytes()) == 0;
+  return same ? chunk : ChunkPtr();
+}
+
+bool Chunk::Unpack(std::int64_t* times, double* values, std::size_t samples) const {
+  ColumnReader reader(Bytes(capacity_));
+  times[0] = first_time_;
+  if (!reader.Integers({times + 1, samples - 1}) || !reader.Numbers({values, samples})) {
+    return false;
+  }
+  for (std::size_t i = 1; i < samples; ++i) {
+    if (__builtin_add_overflow(times[i], times[i - 1], &times[i])) return false;
+  }
+  return reader.empty();
+}
+
+std::size_t Chunk::ReadPacked(std::uint32_t samples, std::int64_t from_exclusive, std::int64_t to,
+                              std::int64_t* times, double* values) const {
+  Unpack(times, values, samples);
+  std::int64_t* const first = std::upper_bound(times, times + samples, from_exclusive);
+  std::int64_t* const end = std::upper_bound(first, times + samples, to);
+  const auto count = static_cast<std::size_t>(end - first);
+  if (first != times) {
+    const std::ptrdiff_t before = first - times;
+    std::memmove(times, first, count * sizeof(*times));
+    std::memmove(values, values + before, count * sizeof(*values));
+  }
+  return count;
 }
 
 namespace {
@@ -344,6 +401,26 @@ std::optional<RestoredChunk> RestoreChunk(std::int64_t first_time, std::uint32_t
   Chunk* chunk = Chunk::New(first_time, writer.bytes);
   std::memcpy(chunk->bytes(), encoded.data(), encoded.size());
   return RestoredChunk{ChunkPtr(chunk), writer};
+}
+
+std::optional<RestoredChunk> RestorePacked(std::int64_t first_time, std::uint32_t samples,
+                                           std::span<const std::uint8_t> encoded) {
+  if (samples == 0 || samples > Chunk::kSamplesMax ||
+      encoded.size() > Chunk::kSamplesMax * Chunk::kSampleBytesMax) {
+    return std::nullopt;
+  }
+  ChunkPtr chunk(Chunk::NewPacked(first_time, encoded));
+  std::array<std::int64_t, Chunk::kSamplesMax> times;
+  std::array<double, Chunk::kSamplesMax> values;
+  if (!chunk->Unpack(times.data(), values.data(), samples)) return std::nullopt;
+  for (std::uint32_t i = 1; i < samples; ++i) {
+    if (times[i] <= times[i - 1]) return std::nullopt;
+  }
+  return RestoredChunk{std::move(chunk),
+                       {.last_time = times[samples - 1],
+                        .last_value = values[samples - 1],
+                        .bytes = static_cast<std::uint32_t>(encoded.size()),
+                        .samples = samples}};
 }
 
 }  // namespace fettle::rules

@@ -59,6 +59,12 @@ std::vector<ExemplarSeries> ExemplarShelf::Find(const std::vector<Matchers>& sel
   return out;
 }
 
+void ExemplarShelf::ForEach(
+    const std::function<void(const Labels&, const Exemplar&)>& visit) const {
+  const std::lock_guard lock(mutex_);
+  for (const Kept& kept : kept_) visit(kept.series->first, kept.exemplar);
+}
+
 std::size_t ExemplarShelf::size() const {
   const std::lock_guard lock(mutex_);
   return kept_.size();

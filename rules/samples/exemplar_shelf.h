@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <vector>
@@ -27,6 +28,8 @@ class ExemplarShelf {
   std::vector<ExemplarSeries> Find(const std::vector<Matchers>& selectors, Time from,
                                    Time to) const;
   std::size_t size() const;
+  // All of them, oldest first. `visit` must not come back to the shelf.
+  void ForEach(const std::function<void(const Labels&, const Exemplar&)>& visit) const;
 
  private:
   struct Newest {

@@ -136,7 +136,7 @@ void AppendHistogram(const FloatHistogram& histogram, std::string& out) {
 
 HistogramPtr ReadHistogram(std::string_view bytes) {
   auto histogram = std::make_shared<FloatHistogram>();
-  if (!Reader(bytes).Histogram(*histogram) || !Validate(*histogram)) return nullptr;
+  if (!Reader(bytes).Histogram(*histogram) || !ValidateLayout(*histogram)) return nullptr;
   return histogram;
 }
 

@@ -13,7 +13,8 @@
 namespace fettle::rules {
 
 void AppendHistogram(const FloatHistogram& histogram, std::string& out);
-// Null unless the bytes are exactly one valid histogram. Any bytes may be given.
+// Null unless the bytes are exactly one histogram whose parts fit together, as the store takes
+// them: what a rule computes may be below zero. Any bytes may be given.
 HistogramPtr ReadHistogram(std::string_view bytes);
 
 }  // namespace fettle::rules

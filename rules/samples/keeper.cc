@@ -99,8 +99,8 @@ void SampleKeeper::Snapshot() {
   }
   log_.CommitAll();
   const std::uint64_t failures = log_.failures();
-  const Result<std::uint64_t> written =
-      WriteSnapshot(*deps_.files, number, deps_.head, deps_.mutex, [this] { log_.CommitAll(); });
+  const Result<std::uint64_t> written = WriteSnapshot(
+      *deps_.files, number, deps_.head, deps_.shelves, deps_.mutex, [this] { log_.CommitAll(); });
   if (!written) {
     gap_ = true;
     if (shown_.failures != nullptr) shown_.failures->Increment();

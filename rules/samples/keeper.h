@@ -18,6 +18,7 @@
 #include "rules/samples/log_files.h"
 #include "rules/samples/replay.h"
 #include "rules/samples/sample_log.h"
+#include "rules/samples/shelves.h"
 
 namespace fettle::rules {
 
@@ -34,6 +35,7 @@ class SampleKeeper {
     Metrics* metrics = nullptr;
     std::shared_mutex& mutex;  // the store's lock on the head
     Head& head;
+    const Shelves& shelves;
   };
   SampleKeeper(Deps deps, const Replayed& replayed, std::uint64_t log_bytes_min);
   // Commits and syncs what is there.

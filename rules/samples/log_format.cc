@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -17,6 +18,9 @@ namespace {
 constexpr std::size_t kFrameHeadBytes = 8;
 constexpr double kWholeMax = 281474976710656.0;  // 2^48: seven bytes as a varint
 constexpr std::size_t kReadBytes = 256 * 1024;
+// No time that was ever written lies beyond, and microseconds of these are still a time.
+constexpr std::int64_t kRemarkTimeMax = std::numeric_limits<std::int64_t>::max() / 1'000'000;
+constexpr unsigned kTypeMax = static_cast<unsigned>(MetricType::kUnknown);
 
 std::uint32_t Crc(std::string_view bytes) {
   return static_cast<std::uint32_t>(
@@ -84,10 +88,38 @@ void FrameWriter::Zigzag(std::int64_t value) {
   Varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63));
 }
 
-void FrameWriter::Symbol(std::string_view text) {
-  Tag(LogTag::kSymbol);
+void FrameWriter::Text(std::string_view text) {
   Varint(text.size());
   out_ += text;
+}
+
+void FrameWriter::Texts(const Labels& labels) {
+  Varint(labels.size());
+  for (const auto& [name, value] : labels) {
+    Text(name);
+    Text(value);
+  }
+}
+
+void FrameWriter::Symbol(std::string_view text) {
+  Tag(LogTag::kSymbol);
+  Text(text);
+}
+
+void FrameWriter::Remark(const Labels& series, const Exemplar& exemplar) {
+  Tag(LogTag::kExemplar);
+  Texts(series);
+  Texts(exemplar.labels);
+  Zigzag(ToMillis(exemplar.at));
+  Eight(exemplar.value);
+}
+
+void FrameWriter::Remark(const MetricMetadata& metadata) {
+  Tag(LogTag::kMetadata);
+  out_ += static_cast<char>(metadata.type);
+  Text(metadata.name);
+  Text(metadata.help);
+  Text(metadata.unit);
 }
 
 void FrameWriter::Series(const std::vector<std::uint32_t>& symbols) {
@@ -132,8 +164,8 @@ void FrameWriter::Eight(double value) {
 }
 
 void FrameWriter::Chunk(std::uint32_t series, std::int64_t first_time, std::uint32_t samples,
-                        std::string_view bytes) {
-  Tag(LogTag::kChunk);
+                        std::string_view bytes, bool packed) {
+  Tag(packed ? LogTag::kPacked : LogTag::kChunk);
   Varint(series);
   Zigzag(first_time);
   Varint(samples);
@@ -177,6 +209,37 @@ bool FrameReader::Text(std::string_view& text) {
   text = rest_.substr(0, size);
   rest_.remove_prefix(size);
   return true;
+}
+
+bool FrameReader::Text(std::string& text) {
+  std::string_view view;
+  if (!Text(view)) return false;
+  text = view;
+  return true;
+}
+
+bool FrameReader::Texts(Labels& labels) {
+  std::uint64_t count = 0;
+  if (!Varint(count) || count > rest_.size() / 2) return false;
+  std::vector<Labels::Pair> pairs(count);
+  for (auto& [name, value] : pairs) {
+    if (!Text(name) || !Text(value)) return false;
+  }
+  labels = Labels(std::move(pairs));
+  return true;
+}
+
+bool FrameReader::Remark(LogEntry& entry) {
+  if (entry.tag == LogTag::kExemplar) {
+    std::int64_t time = 0;
+    if (!Texts(entry.labels) || !Texts(entry.exemplar.labels) || !Zigzag(time)) return false;
+    entry.exemplar.at = TimeFromMillis(std::clamp(time, -kRemarkTimeMax, kRemarkTimeMax));
+    return Eight(entry.exemplar.value);
+  }
+  if (rest_.empty() || static_cast<unsigned char>(rest_.front()) > kTypeMax) return false;
+  entry.metadata.type = static_cast<MetricType>(rest_.front());
+  rest_.remove_prefix(1);
+  return Text(entry.metadata.name) && Text(entry.metadata.help) && Text(entry.metadata.unit);
 }
 
 bool FrameReader::Eight(double& value) {
@@ -233,9 +296,13 @@ bool FrameReader::Read(LogEntry& entry) {
     case LogTag::kStale:
       return Point(entry);
     case LogTag::kChunk:
+    case LogTag::kPacked:
       return Small(entry.series) && Zigzag(entry.time) && Varint(entry.count) && Text(entry.text);
     case LogTag::kEnd:
       return Varint(entry.count);
+    case LogTag::kExemplar:
+    case LogTag::kMetadata:
+      return Remark(entry);
     case LogTag::kStarted:
       return Place(entry) && Zigzag(entry.start) && Eight(entry.value);
     case LogTag::kHistogram:

@@ -18,6 +18,11 @@
 //   7 end        v series                   of a snapshot: it is complete
 //   8 histogram  z series, z time, z start, v size, bytes as in histogram_bytes.h
 //   9 started    z series, z time, z start, 8 bytes     a float whose counting began at `start`
+//  10 packed     as chunk, of a packed one
+//  11 exemplar   the series' labels, its own labels, z time, 8 bytes: labels are v pairs, and for
+//  each
+//                name and value v size, text
+//  12 metadata   1 byte type, and of name, help and unit v size, text
 // In a segment symbols and series are numbered from its beginning, so each segment stands alone;
 // in a snapshot from the beginning of each frame, so each frame does. A frame of a segment is one
 // batch: all of it is there or nothing.
@@ -32,7 +37,10 @@
 #include <vector>
 
 #include "common/histogram.h"
+#include "common/labels.h"
+#include "common/metadata.h"
 #include "common/result.h"
+#include "rules/exemplar.h"
 #include "rules/samples/log_files.h"
 
 namespace fettle::rules {
@@ -61,6 +69,9 @@ enum class LogTag : std::uint8_t {
   kEnd = 7,
   kHistogram = 8,
   kStarted = 9,
+  kPacked = 10,
+  kExemplar = 11,
+  kMetadata = 12,
 };
 
 // Writes entries into a frame at the end of a buffer.
@@ -81,10 +92,14 @@ class FrameWriter {
   void Rich(std::uint32_t series, std::int64_t time, std::int64_t start, double value,
             const FloatHistogram* histogram);
   void Chunk(std::uint32_t series, std::int64_t first_time, std::uint32_t samples,
-             std::string_view bytes);
+             std::string_view bytes, bool packed = false);
+  void Remark(const Labels& series, const Exemplar& exemplar);
+  void Remark(const MetricMetadata& metadata);
   void End(std::uint64_t series);
 
  private:
+  void Text(std::string_view text);
+  void Texts(const Labels& labels);
   void Tag(LogTag tag) { out_ += static_cast<char>(tag); }
   void Varint(std::uint64_t value);
   void Zigzag(std::int64_t value);
@@ -108,6 +123,9 @@ struct LogEntry {
   double value = 0;
   HistogramPtr histogram{};
   std::uint64_t count = 0;  // a chunk's samples, an end's series
+  Labels labels{};          // an exemplar's series
+  Exemplar exemplar{};
+  MetricMetadata metadata{};
 };
 
 // Reads the entries of one body. Any bytes may be given.
@@ -122,11 +140,14 @@ class FrameReader {
   bool Read(LogEntry& entry);
   bool Place(LogEntry& entry);
   bool Point(LogEntry& entry);
+  bool Remark(LogEntry& entry);
   bool Eight(double& value);
   bool Varint(std::uint64_t& value);
   bool Small(std::uint32_t& value);
   bool Zigzag(std::int64_t& value);
   bool Text(std::string_view& text);
+  bool Text(std::string& text);
+  bool Texts(Labels& labels);
 
   std::string_view rest_;
   std::uint32_t series_ = 0;

@@ -12,18 +12,26 @@ void Cut(std::string& text) {
   text.resize(end);
 }
 
+bool Same(const MetricMetadata& a, const MetricMetadata& b) {
+  return a.type == b.type && a.help == b.help && a.unit == b.unit;
+}
+
 }  // namespace
 
-void MetadataShelf::Put(MetricMetadata metadata) {
+bool MetadataShelf::Put(MetricMetadata metadata) {
   Cut(metadata.help);
   Cut(metadata.unit);
   const std::lock_guard lock(mutex_);
   const auto known = by_name_.find(metadata.name);
   if (known != by_name_.end()) {
+    if (Same(known->second, metadata)) return false;
     known->second = std::move(metadata);
-  } else if (by_name_.size() < kNamesMax) {
-    by_name_.emplace(metadata.name, std::move(metadata));
+    return true;
   }
+  if (by_name_.size() >= kNamesMax) return false;
+  std::string name = metadata.name;
+  by_name_.emplace(std::move(name), std::move(metadata));
+  return true;
 }
 
 std::vector<MetricMetadata> MetadataShelf::All() const {

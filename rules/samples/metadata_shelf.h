@@ -18,7 +18,8 @@ class MetadataShelf {
   // Longer texts are cut at a character.
   static constexpr std::size_t kTextBytesMax = 1'024;
 
-  void Put(MetricMetadata metadata);
+  // False if that is known, or there is no room.
+  bool Put(MetricMetadata metadata);
   // By name.
   std::vector<MetricMetadata> All() const;
 

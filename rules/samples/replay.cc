@@ -21,7 +21,8 @@ constexpr std::int64_t kTimeMax = std::numeric_limits<std::int64_t>::max() / 4;
 // One file's entries, played to a head.
 class Player {
  public:
-  Player(Head& head, std::int64_t oldest) : head_(head), oldest_(oldest) {}
+  Player(Head& head, Shelves& shelves, std::int64_t oldest)
+      : head_(head), shelves_(shelves), oldest_(oldest) {}
 
   // False if the frame means nothing.
   bool Play(std::string_view body) {
@@ -65,7 +66,17 @@ class Player {
       case LogTag::kStarted:
         return entry.series < series_.size() && Append(series_[entry.series], entry);
       case LogTag::kChunk:
+      case LogTag::kPacked:
         return entry.series < series_.size() && Restore(series_[entry.series], entry);
+      case LogTag::kExemplar:
+        // What snapshot and segment both hold is known the second time.
+        if (ToMillis(entry.exemplar.at) >= oldest_) {
+          (void)shelves_.exemplars.Add(entry.labels, entry.exemplar);
+        }
+        return true;
+      case LogTag::kMetadata:
+        (void)shelves_.metadata.Put(entry.metadata);
+        return true;
       case LogTag::kEnd:
         complete_ = true;
         return true;
@@ -100,7 +111,8 @@ class Player {
     const auto bytes =
         std::span(reinterpret_cast<const std::uint8_t*>(entry.text.data()), entry.text.size());
     if (entry.count > Chunk::kSamplesMax) return false;
-    auto chunk = RestoreChunk(entry.time, static_cast<std::uint32_t>(entry.count), bytes);
+    const auto restore = entry.tag == LogTag::kPacked ? RestorePacked : RestoreChunk;
+    auto chunk = restore(entry.time, static_cast<std::uint32_t>(entry.count), bytes);
     if (!chunk || entry.time < -kTimeMax || chunk->writer.last_time > kTimeMax) return false;
     if (chunk->writer.last_time < oldest_) return true;
     Series& series = Find(named);
@@ -111,6 +123,7 @@ class Player {
   }
 
   Head& head_;
+  Shelves& shelves_;
   const std::int64_t oldest_;
   std::vector<std::string> symbols_;
   std::vector<Named> series_;
@@ -212,11 +225,12 @@ void PlaySegment(LogFiles& files, const Log& log, std::uint32_t number, std::uin
 
 }  // namespace
 
-Result<Replayed> Replay(LogFiles& files, const Log& log, std::int64_t oldest, Head& head) {
+Result<Replayed> Replay(LogFiles& files, const Log& log, std::int64_t oldest, Head& head,
+                        Shelves& shelves) {
   Result<Files> found = Look(files);
   if (!found) return tl::unexpected(found.error());
   Replayed replayed{.next_segment = found->highest + 1, .snapshot_bytes = found->snapshot_bytes};
-  Player player(head, oldest);
+  Player player(head, shelves, oldest);
   if (found->snapshot && !PlaySnapshot(files, *found->snapshot, player)) {
     ++replayed.damaged_snapshots;
     log.Error("the snapshot of samples is damaged; what could be read of it was",

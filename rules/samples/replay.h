@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "rules/samples/head.h"
 #include "rules/samples/log_files.h"
+#include "rules/samples/shelves.h"
 
 namespace fettle::rules {
 
@@ -25,6 +26,7 @@ struct Replayed {
 };
 
 // Samples older than `oldest` are left out. An error is only a directory that cannot be listed.
-Result<Replayed> Replay(LogFiles& files, const Log& log, std::int64_t oldest, Head& head);
+Result<Replayed> Replay(LogFiles& files, const Log& log, std::int64_t oldest, Head& head,
+                        Shelves& shelves);
 
 }  // namespace fettle::rules

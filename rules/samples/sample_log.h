@@ -44,6 +44,8 @@ class SampleLog {
   bool Begin();
   void Point(SymbolTable& symbols, Series& series, const FloatPoint& point,
              const WriteBatch::More& more);
+  void Remark(const Labels& series, const Exemplar& exemplar) { writer_.Remark(series, exemplar); }
+  void Remark(const MetricMetadata& metadata) { writer_.Remark(metadata); }
   // The ticket of everything so far.
   std::uint64_t End();
   // Under the store's lock: what comes goes to a new segment, whose number is returned.

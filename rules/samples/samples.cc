@@ -15,6 +15,7 @@
 #include "rules/samples/keeper.h"
 #include "rules/samples/replay.h"
 #include "rules/samples/selection.h"
+#include "rules/samples/shelves.h"
 
 namespace fettle::rules {
 namespace {
@@ -170,6 +171,7 @@ struct SampleStore::Impl {
 
   mutable std::shared_mutex mutex;
   Head head;
+  Shelves shelves;
   std::unique_ptr<SampleKeeper> keeper;  // null: in memory alone
   std::int64_t expired_before = std::numeric_limits<std::int64_t>::min();
   std::uint64_t appended = 0;
@@ -331,12 +333,35 @@ Status SampleStore::Write(const WriteBatch& batch, const WriteOptions& options) 
               Copy(labels).ToString(), time, Reason(why, impl_->options));
 }
 
+SampleStore::Remarked SampleStore::Remark(std::vector<SeriesExemplar> exemplars,
+                                          std::vector<MetricMetadata> metadata) {
+  Remarked remarked;
+  if (exemplars.empty() && metadata.empty()) return remarked;
+  const std::unique_lock lock(impl_->mutex);
+  SampleLog* log = nullptr;
+  if (impl_->keeper != nullptr && impl_->keeper->log().Begin()) log = &impl_->keeper->log();
+  for (const auto& [series, exemplar] : exemplars) {
+    const ExemplarShelf::Outcome outcome = impl_->shelves.exemplars.Add(series, exemplar);
+    if (outcome == ExemplarShelf::Outcome::kOutOfOrder) ++remarked.out_of_order;
+    if (outcome != ExemplarShelf::Outcome::kKept) continue;
+    ++remarked.kept;
+    if (log != nullptr) log->Remark(series, exemplar);
+  }
+  for (const MetricMetadata& one : metadata) {
+    if (impl_->shelves.metadata.Put(one) && log != nullptr) log->Remark(one);
+  }
+  if (log != nullptr) (void)log->End();
+  return remarked;
+}
+
+const Shelves& SampleStore::shelves() const { return impl_->shelves; }
+
 Status SampleStore::Persist(Keep keep) {
   const std::int64_t oldest = ToMillis(keep.now - impl_->options.retention);
   Result<Replayed> replayed = [&] {
     const std::unique_lock lock(impl_->mutex);
     impl_->expired_before = std::max(impl_->expired_before, oldest);
-    return Replay(*keep.files, keep.log, oldest, impl_->head);
+    return Replay(*keep.files, keep.log, oldest, impl_->head, impl_->shelves);
   }();
   if (!replayed) return tl::unexpected(replayed.error());
   if (replayed->samples > 0) {
@@ -348,7 +373,8 @@ Status SampleStore::Persist(Keep keep) {
                          .log = std::move(keep.log),
                          .metrics = impl_->metrics,
                          .mutex = impl_->mutex,
-                         .head = impl_->head},
+                         .head = impl_->head,
+                         .shelves = impl_->shelves},
       *replayed, keep.log_bytes_min == 0 ? SampleKeeper::kLogBytesMin : keep.log_bytes_min);
   impl_->Count({});
   if (keep.thread) impl_->keeper->Start();

@@ -22,15 +22,18 @@
 #include "common/labels.h"
 #include "common/log.h"
 #include "common/matcher.h"
+#include "common/metadata.h"
 #include "common/metrics.h"
 #include "common/result.h"
 #include "common/sample.h"
+#include "rules/exemplar.h"
 #include "rules/samples/log_files.h"
 #include "rules/samples/write_batch.h"
 
 namespace fettle::rules {
 
 class Selection;  // rules/samples/selection.h
+struct Shelves;   // rules/samples/shelves.h
 
 struct SampleStoreOptions {
   Millis retention = std::chrono::hours(24);
@@ -64,6 +67,19 @@ class SampleStore final : public SampleSink {
     bool lasting = false;        // returns once the log has it; blocks on the disk
   };
   Status Write(const WriteBatch& batch, const WriteOptions& options);
+
+  // What comes beside samples, kept on shelves (exemplar_shelf.h, metadata_shelf.h) and in the log:
+  // the next lasting write waits for it, too.
+  struct SeriesExemplar {
+    Labels series;
+    Exemplar exemplar;
+  };
+  struct Remarked {
+    std::size_t kept = 0;
+    std::size_t out_of_order = 0;
+  };
+  Remarked Remark(std::vector<SeriesExemplar> exemplars, std::vector<MetricMetadata> metadata);
+  const Shelves& shelves() const;
 
   // Brings back what the directory holds and keeps a log of what comes from now on (keeper.h).
   // Once, before anything else. Without it everything is in memory alone. An error is a directory

@@ -37,6 +37,7 @@ void Selection::ReadRuns(std::size_t series, std::int64_t from_exclusive, std::i
   into.Clear();
   std::vector<std::int64_t> times(Chunk::kSamplesMax);
   std::vector<double> values(Chunk::kSamplesMax);
+  std::vector<SampleRun::Entry> unpacked;
   bool started = false;
   for (const ChunkRef& ref : std::span(chunks_).subspan(entry.first_chunk, entry.chunks)) {
     if (ref.first_time() > to) break;
@@ -49,8 +50,7 @@ void Selection::ReadRuns(std::size_t series, std::int64_t from_exclusive, std::i
       into.starts.resize(into.times.size(), 0);
       continue;
     }
-    for (std::uint32_t i = 0; i < ref.samples; ++i) {
-      const SampleRun::Entry& sample = (*ref.run)[i];
+    for (const SampleRun::Entry& sample : ref.run->Read(ref.samples, unpacked)) {
       if (sample.time <= from_exclusive || sample.time > to) continue;
       into.times.push_back(sample.time);
       into.starts.push_back(sample.start);

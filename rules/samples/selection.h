@@ -63,7 +63,7 @@ class Selection {
     ChunkPtr chunk;
     SampleRunPtr run{};         // in place of a chunk
     std::uint32_t samples = 0;  // those that existed when selected
-    std::int64_t first_time() const { return run ? (*run)[0].time : chunk->first_time(); }
+    std::int64_t first_time() const { return run ? run->first_time() : chunk->first_time(); }
   };
   struct Entry {
     LabelsPtr labels;

@@ -1,5 +1,6 @@
 // One series as the store keeps it: about 100 bytes, its labels as numbers (8 bytes each), and its
-// chunks. The newest chunk is open and grows; the others are sealed in exactly the bytes they need.
+// chunks. The newest chunk is open and grows; the others are sealed: packed into exactly the bytes
+// they need, two halves into one.
 //
 // Not safe from several threads; the store locks around it.
 #pragma once
@@ -18,6 +19,9 @@
 namespace fettle::rules {
 
 struct Series {
+  // An open chunk of so many samples is sealed: what is open takes several times the bytes.
+  static constexpr std::uint32_t kOpenSamplesMax = Chunk::kSamplesMax / 2;
+
   struct Sealed {
     ChunkPtr chunk;
     std::int64_t last_time = 0;
@@ -28,10 +32,12 @@ struct Series {
     SampleRunPtr run;
     std::int64_t last_time = 0;
     std::uint32_t samples = 0;
-    std::int64_t first_time() const { return (*run)[0].time; }
+    bool begins = false;  // a run for readers; others go on with the one before
+    std::int64_t first_time() const { return run->first_time(); }
   };
   struct Rich {
     std::vector<Run> runs;
+    std::uint32_t in_run = 0;       // samples since a run began
     bool open = false;              // the last run holds the newest sample
     HistogramPtr last_histogram{};  // the newest sample, if that is one
   };
@@ -73,6 +79,8 @@ struct Series {
   std::ptrdiff_t AppendFloat(std::int64_t time, double value);
   std::ptrdiff_t AppendRich(const FloatPoint& point, const WriteBatch::More& more);
   std::ptrdiff_t Seal();
+  std::ptrdiff_t CloseRun();
+  std::ptrdiff_t PackRun();
 };
 
 }  // namespace fettle::rules

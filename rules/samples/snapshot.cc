@@ -47,15 +47,15 @@ class Frame {
   void AddChunk(const Chunk& chunk, std::uint32_t samples, std::uint32_t used) {
     const std::span<const std::uint8_t> bytes = chunk.Bytes(used);
     writer_.Chunk(series_, chunk.first_time(), samples,
-                  {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+                  {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, chunk.packed());
   }
   // Those that begin before.
   void AddRuns(const Series& series, std::int64_t before, std::size_t& next) {
     if (series.rich == nullptr) return;
     const std::vector<Series::Run>& runs = series.rich->runs;
     for (; next < runs.size() && runs[next].first_time() < before; ++next) {
-      for (std::uint32_t i = 0; i < runs[next].samples; ++i) {
-        const SampleRun::Entry& sample = (*runs[next].run)[i];
+      std::vector<SampleRun::Entry> unpacked;
+      for (const auto& sample : runs[next].run->Read(runs[next].samples, unpacked)) {
         writer_.Rich(series_, sample.time, sample.start, sample.value, sample.histogram.get());
       }
     }
@@ -68,10 +68,20 @@ class Frame {
   std::uint32_t series_ = 0;
 };
 
+void AddShelves(const Shelves& shelves, std::string& out) {
+  FrameWriter writer(out);
+  writer.Begin();
+  shelves.exemplars.ForEach(
+      [&](const Labels& series, const Exemplar& exemplar) { writer.Remark(series, exemplar); });
+  for (const MetricMetadata& metadata : shelves.metadata.All()) writer.Remark(metadata);
+  writer.empty() ? writer.Drop() : writer.End();
+}
+
 Status WriteAll(LogFiles::File& file, std::uint32_t number, const Head& head,
-                std::shared_mutex& mutex, const std::function<void()>& between,
-                std::uint64_t& bytes) {
+                const Shelves& shelves, std::shared_mutex& mutex,
+                const std::function<void()>& between, std::uint64_t& bytes) {
   std::string out = LogHead(LogKind::kSnapshot, number);
+  AddShelves(shelves, out);
   std::uint64_t series = 0;
   for (SeriesId next = 0;; next += kSeriesPerFrame) {
     bool last = false;
@@ -101,13 +111,13 @@ Status WriteAll(LogFiles::File& file, std::uint32_t number, const Head& head,
 }  // namespace
 
 Result<std::uint64_t> WriteSnapshot(LogFiles& files, std::uint32_t number, const Head& head,
-                                    std::shared_mutex& mutex,
+                                    const Shelves& shelves, std::shared_mutex& mutex,
                                     const std::function<void()>& between) {
   const std::string name = LogName(LogKind::kSnapshot, number);
   const std::string temporary = name + ".tmp";
   std::uint64_t bytes = 0;
   auto file = files.Create(temporary);
-  Status written = file ? WriteAll(**file, number, head, mutex, between, bytes)
+  Status written = file ? WriteAll(**file, number, head, shelves, mutex, between, bytes)
                         : Status(tl::unexpected(file.error()));
   if (written) written = files.Rename(temporary, name);
   if (written) return bytes;

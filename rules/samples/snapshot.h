@@ -8,6 +8,7 @@
 
 #include "rules/samples/head.h"
 #include "rules/samples/log_files.h"
+#include "rules/samples/shelves.h"
 
 namespace fettle::rules {
 
@@ -15,6 +16,7 @@ namespace fettle::rules {
 // neither appends nor the log wait for the whole of it. Series must not be renumbered meanwhile.
 // The snapshot's bytes.
 Result<std::uint64_t> WriteSnapshot(LogFiles& files, std::uint32_t number, const Head& head,
-                                    std::shared_mutex& mutex, const std::function<void()>& between);
+                                    const Shelves& shelves, std::shared_mutex& mutex,
+                                    const std::function<void()>& between);
 
 }  // namespace fettle::rules

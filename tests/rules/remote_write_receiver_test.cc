@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "rules/samples/selection.h"
+#include "rules/samples/shelves.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/recorded_log.h"
 #include "tests/support/remote_write.h"
@@ -198,12 +199,12 @@ TEST(RemoteWriteReceiverTest, KeepsExemplarsAndMetadata) {
       Field('\x1a', std::string("\x08\x02") + Field('\x12', "up") + Field('\x22', "Whether."));
   ASSERT_EQ(post.Send(Snappy(Message(exemplar, metadata))).status, 204);
   const auto found =
-      post.receiver.exemplars().Find({{}}, post.clock.Now().wall, post.clock.Now().wall);
+      post.store.shelves().exemplars.Find({{}}, post.clock.Now().wall, post.clock.Now().wall);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].series.ToString(), "up");
   EXPECT_EQ(found[0].exemplars[0].labels.ToString(), "{trace_id=\"abc\"}");
   EXPECT_EQ(found[0].exemplars[0].value, 0.5);
-  const std::vector<MetricMetadata> known = post.receiver.metadata().All();
+  const std::vector<MetricMetadata> known = post.store.shelves().metadata.All();
   ASSERT_EQ(known.size(), 1U);
   EXPECT_EQ(known[0].name, "up");
   EXPECT_EQ(known[0].type, MetricType::kGauge);

@@ -198,6 +198,39 @@ TEST(ChunkTest, IsRestoredFromItsBytesAndGoesOn) {
   EXPECT_FALSE(RestoreChunk(0, 0, {}));
 }
 
+TEST(ChunkTest, APackedOneReadsTheSameInFewerBytes) {
+  std::mt19937_64 random(7);
+  std::vector<std::pair<std::int64_t, double>> samples;
+  for (int i = 0; i < 120; ++i) {
+    const std::int64_t late = i == 70 ? 45'000 : static_cast<std::int64_t>(random() % 5);
+    const std::int64_t before = samples.empty() ? 0 : samples.back().first;
+    samples.emplace_back(before + 15'000 + late, static_cast<double>(random() % 1'000) / 4);
+  }
+  Written written = Write(samples);
+  const ChunkWriter whole = written.writer;
+  written.chunk = Chunk::Pack(written.times, written.values, whole.bytes);
+  ASSERT_TRUE(written.chunk);
+  EXPECT_TRUE(written.chunk->packed());
+  EXPECT_LT(written.chunk->capacity(), whole.bytes / 2);
+  ExpectReadsBack(written);
+  std::vector<std::int64_t> times(120);
+  std::vector<double> values(120);
+  const std::int64_t from = written.times[9];
+  ASSERT_EQ(written.chunk->Read(120, from, written.times[19], times.data(), values.data()), 10U);
+  EXPECT_EQ(times[0], written.times[10]);
+  EXPECT_EQ(values[9], written.values[19]);
+  EXPECT_EQ(written.chunk->Read(120, from, from, times.data(), values.data()), 0U);
+
+  const auto bytes = written.chunk->Bytes(written.chunk->capacity());
+  const auto restored = RestorePacked(written.chunk->first_time(), 120, bytes);
+  ASSERT_TRUE(restored);
+  EXPECT_EQ(restored->writer.last_time, written.times.back());
+  EXPECT_EQ(restored->writer.last_value, written.values.back());
+  EXPECT_FALSE(RestorePacked(0, 119, bytes));
+  EXPECT_FALSE(RestorePacked(0, 120, bytes.first(bytes.size() - 1)));
+  EXPECT_FALSE(Chunk::Pack(written.times, written.values, bytes.size() - 1)) << "not worth it";
+}
+
 // Whatever bytes are given: refused, or read within them.
 TEST(ChunkTest, RestoresNothingFromNoise) {
   std::mt19937_64 random(6);
@@ -205,7 +238,8 @@ TEST(ChunkTest, RestoresNothingFromNoise) {
     std::vector<std::uint8_t> bytes(random() % 40);
     for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(random());
     const auto count = static_cast<std::uint32_t>(random() % 12);
-    if (const auto restored = RestoreChunk(static_cast<std::int64_t>(random()), count, bytes)) {
+    const auto restore = round % 2 == 0 ? RestoreChunk : RestorePacked;
+    if (const auto restored = restore(static_cast<std::int64_t>(random()), count, bytes)) {
       std::vector<std::int64_t> times(count);
       std::vector<double> values(count);
       restored->chunk->Read(count, std::numeric_limits<std::int64_t>::min(),

@@ -5,6 +5,7 @@
 
 #include "rules/samples/samples.h"
 #include "rules/samples/selection.h"
+#include "rules/samples/shelves.h"
 #include "tests/support/faulty_files.h"
 #include "tests/support/recorded_log.h"
 
@@ -147,6 +148,90 @@ TEST(PersistenceTest, HistogramsAndStartsComeBackToo) {
   EXPECT_NE(cellar.Only("snapshot-"), "");
   cellar.Restart();
   check("from a snapshot");
+}
+
+// Histograms over hours, with what ends a run and what changes a layout among them.
+TEST(PersistenceTest, ManyHistogramsComeBackAsTheyWere) {
+  Cellar cellar;
+  std::mt19937_64 random(11);
+  const Labels labels = {{"__name__", "h"}, {"job", "j"}};
+  std::vector<HistogramPtr> written;
+  FloatHistogram now{.zero_threshold = 0.001, .positive = {{{0, 3}}, {0, 0, 0}}};
+  std::int64_t second = 0;
+  for (int i = 0; i < 400; ++i) {
+    if (i == 90) now.positive = {{{0, 3}, {2, 1}}, {9e4, 9e4, 9e4, 0}};
+    if (i == 200) now = {.schema = -1, .negative = {{{-3, 2}}, {0, -0.5}}};
+    for (auto* side : {&now.positive, &now.negative}) {
+      for (double& count : side->counts) count += static_cast<double>(random() % 9);
+    }
+    now.sum += static_cast<double>(random() % 1'000) / 8;
+    now.count += i % 150 == 0 ? -now.count : 7;
+    if (i % 130 == 0) written.push_back(nullptr);
+    written.push_back(std::make_shared<FloatHistogram>(now));
+    if (i % 130 == 0) ASSERT_TRUE(cellar.Write({{labels, StaleNaN(), At(++second)}}));
+    ASSERT_TRUE(cellar.Write({{labels, 0, At(++second), written.back()}}));
+  }
+  const auto check = [&](const std::string& when) {
+    const Selection found = cellar.store->Select({}, At(0), At(1'000));
+    ASSERT_EQ(found.size(), 1U) << when;
+    SampleColumns samples;
+    found.Read(0, ToMillis(At(0)), ToMillis(At(1'000)), samples);
+    ASSERT_EQ(samples.times.size(), written.size()) << when;
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < written.size(); ++i) {
+      EXPECT_EQ(samples.times[i], ToMillis(At(static_cast<std::int64_t>(i) + 1))) << when;
+      if (written[i] == nullptr) {
+        EXPECT_TRUE(IsStaleNaN(samples.values[i])) << when << i;
+      } else {
+        ASSERT_TRUE(SameHistogram(*samples.histograms[next++], *written[i])) << when << i;
+      }
+    }
+  };
+  check("at first");
+  EXPECT_LT(cellar.store->stats().chunk_bytes, 400U * 60);
+  cellar.Restart();
+  check("from the log");
+  cellar.log_bytes_min = 1;
+  cellar.Restart();
+  cellar.store->TurnForTest();
+  cellar.Restart();
+  check("from a snapshot");
+}
+
+TEST(PersistenceTest, ExemplarsAndMetadataComeBackToo) {
+  Cellar cellar;
+  const Labels series = {{"__name__", "up"}, {"job", "j"}};
+  const auto remark = [&](std::int64_t second, double value, const std::string& help) {
+    const auto remarked = cellar.store->Remark(
+        {{series, {{{"trace_id", "abc"}}, value, At(second)}}},
+        {{.name = "up", .type = MetricType::kGauge, .help = help, .unit = "1"}});
+    ASSERT_TRUE(cellar.Write({}));
+    EXPECT_EQ(remarked.kept, 1U);
+  };
+  const auto check = [&](const std::string& when, std::size_t count, const std::string& help) {
+    const auto found = cellar.store->shelves().exemplars.Find({{}}, At(0), At(100));
+    ASSERT_EQ(found.size(), 1U) << when;
+    EXPECT_EQ(found[0].series, series) << when;
+    ASSERT_EQ(found[0].exemplars.size(), count) << when;
+    EXPECT_EQ(found[0].exemplars[0].labels.ToString(), "{trace_id=\"abc\"}") << when;
+    EXPECT_EQ(found[0].exemplars[0].value, 0.25) << when;
+    EXPECT_EQ(found[0].exemplars[0].at, At(1)) << when;
+    const std::vector<MetricMetadata> known = cellar.store->shelves().metadata.All();
+    ASSERT_EQ(known.size(), 1U) << when;
+    EXPECT_EQ(known[0].type, MetricType::kGauge) << when;
+    EXPECT_EQ(known[0].help, help) << when;
+    EXPECT_EQ(known[0].unit, "1") << when;
+  };
+  remark(1, 0.25, "Whether.");
+  cellar.Restart();
+  check("from the log", 1, "Whether.");
+  remark(2, 0.5, "Whether it is.");
+  cellar.log_bytes_min = 1;
+  cellar.Restart();
+  cellar.store->TurnForTest();
+  EXPECT_NE(cellar.Only("snapshot-"), "");
+  cellar.Restart();
+  check("from a snapshot", 2, "Whether it is.");
 }
 
 TEST(PersistenceTest, ATornTailIsCutAndCounted) {

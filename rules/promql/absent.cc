@@ -11,7 +11,7 @@ namespace fettle::promql {
 LabelsPtr AbsentLabels(const Expr& expr) {
   const Expr& inner = Unwrap(expr);
   const VectorSelector* selector = As<VectorSelector>(inner);
-  if (const auto* matrix = As<MatrixSelector>(inner)) selector = matrix->selector.get();
+  if (const auto* matrix = As<MatrixSelector>(inner)) selector = matrix->selector;
   if (selector == nullptr) return NoLabels();
   Labels labels;
   std::set<std::string> seen;

@@ -1,5 +1,6 @@
 #include "rules/promql/ast.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace fettle::promql {
@@ -32,38 +33,32 @@ std::string LineAndColumn(std::string_view text, std::size_t offset) {
   return fmt::format("{}:{}", line, offset - line_start + 1);
 }
 
-std::vector<const Expr*> Children(const Expr& expr) {
-  switch (expr.kind) {
-    case Kind::kParen:
-      return {As<ParenExpr>(expr)->inner.get()};
-    case Kind::kUnary:
-      return {As<UnaryExpr>(expr)->inner.get()};
-    case Kind::kBinary: {
-      const auto& binary = *As<BinaryExpr>(expr);
-      return {binary.lhs.get(), binary.rhs.get()};
-    }
-    case Kind::kAggregate: {
-      const auto& aggregate = *As<AggregateExpr>(expr);
-      if (aggregate.parameter == nullptr) return {aggregate.inner.get()};
-      return {aggregate.parameter.get(), aggregate.inner.get()};
-    }
-    case Kind::kCall: {
-      std::vector<const Expr*> out;
-      for (const ExprPtr& argument : As<Call>(expr)->arguments) out.push_back(argument.get());
-      return out;
-    }
-    case Kind::kMatrix:
-      return {As<MatrixSelector>(expr)->selector.get()};
-    case Kind::kSubquery:
-      return {As<SubqueryExpr>(expr)->inner.get()};
-    default:
-      return {};
+Tree::~Tree() {
+  for (Expr* node : nodes_) node->~Expr();
+}
+
+void* Tree::Room(std::size_t bytes) {
+  constexpr std::size_t kAlign = alignof(std::max_align_t);
+  bytes = (bytes + kAlign - 1) / kAlign * kAlign;
+  if (used_ + bytes > block_bytes_) {
+    block_bytes_ = std::clamp(2 * block_bytes_, kFirstBlockBytes, kBlockBytesMax);
+    blocks_.push_back(std::make_unique_for_overwrite<std::byte[]>(block_bytes_));
+    used_ = 0;
   }
+  void* const room = blocks_.back().get() + used_;
+  used_ += bytes;
+  return room;
+}
+
+std::vector<const Expr*> Children(const Expr& expr) {
+  std::vector<const Expr*> out;
+  ForEachChild(expr, [&](const Expr& child) { out.push_back(&child); });
+  return out;
 }
 
 void Walk(const Expr& expr, const std::function<void(const Expr&)>& visit) {
   visit(expr);
-  for (const Expr* child : Children(expr)) Walk(*child, visit);
+  ForEachChild(expr, [&](const Expr& child) { Walk(child, visit); });
 }
 
 std::vector<const VectorSelector*> Selectors(const Expr& expr) {
@@ -76,7 +71,7 @@ std::vector<const VectorSelector*> Selectors(const Expr& expr) {
 
 const Expr& Unwrap(const Expr& expr) {
   const Expr* inner = &expr;
-  while (const auto* paren = As<ParenExpr>(*inner)) inner = paren->inner.get();
+  while (const auto* paren = As<ParenExpr>(*inner)) inner = paren->inner;
   return *inner;
 }
 

@@ -1,12 +1,17 @@
 // The tree of a PromQL expression. Made by the parser, never changed afterwards: shared freely
 // between threads. Knows nothing of storage or evaluation.
+//
+// The nodes of an expression lie side by side in a Tree, which they live and go with: a node points
+// at others of its tree, and an ExprPtr, which is what is passed around, holds the whole of it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
@@ -42,26 +47,59 @@ struct Expr {
 };
 using ExprPtr = std::shared_ptr<const Expr>;
 
+class Tree {
+ public:
+  Tree() = default;
+  ~Tree();
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
+
+  template <typename Node, typename... Args>
+  Node* Make(Args&&... args) {
+    Node* const node = new (Room(sizeof(Node))) Node(std::forward<Args>(args)...);
+    nodes_.push_back(node);
+    return node;
+  }
+  // Another tree, to which nodes of this one point.
+  void Keep(ExprPtr other) { kept_.push_back(std::move(other)); }
+
+ private:
+  // Most expressions fit into the first block; each further one is twice as long, to a limit.
+  static constexpr std::size_t kFirstBlockBytes = 1024;
+  static constexpr std::size_t kBlockBytesMax = 16 * 1024;
+  void* Room(std::size_t bytes);
+
+  std::vector<std::unique_ptr<std::byte[]>> blocks_;
+  std::size_t block_bytes_ = 0;  // of the last block
+  std::size_t used_ = 0;
+  std::vector<Expr*> nodes_;
+  std::vector<ExprPtr> kept_;
+};
+
 struct NumberLiteral final : Expr {
-  NumberLiteral() : Expr(Kind::kNumber, ValueType::kScalar) {}
+  static constexpr Kind kKind = Kind::kNumber;
+  NumberLiteral() : Expr(kKind, ValueType::kScalar) {}
   double value = 0;
   bool duration = false;  // written as 5m, printed so again
 };
 
 struct StringLiteral final : Expr {
-  StringLiteral() : Expr(Kind::kString, ValueType::kString) {}
+  static constexpr Kind kKind = Kind::kString;
+  StringLiteral() : Expr(kKind, ValueType::kString) {}
   std::string value;
 };
 
 struct ParenExpr final : Expr {
-  ParenExpr() : Expr(Kind::kParen, ValueType::kNone) {}
-  ExprPtr inner;
+  static constexpr Kind kKind = Kind::kParen;
+  ParenExpr() : Expr(kKind, ValueType::kNone) {}
+  const Expr* inner = nullptr;
 };
 
 struct UnaryExpr final : Expr {
-  UnaryExpr() : Expr(Kind::kUnary, ValueType::kNone) {}
+  static constexpr Kind kKind = Kind::kUnary;
+  UnaryExpr() : Expr(kKind, ValueType::kNone) {}
   TokenType op = TokenType::kSub;
-  ExprPtr inner;
+  const Expr* inner = nullptr;
 };
 
 enum class Cardinality { kOneToOne, kManyToOne, kOneToMany, kManyToMany };
@@ -75,32 +113,36 @@ struct VectorMatching {
 };
 
 struct BinaryExpr final : Expr {
-  BinaryExpr() : Expr(Kind::kBinary, ValueType::kNone) {}
+  static constexpr Kind kKind = Kind::kBinary;
+  BinaryExpr() : Expr(kKind, ValueType::kNone) {}
   TokenType op = TokenType::kAdd;
-  ExprPtr lhs;
-  ExprPtr rhs;
+  const Expr* lhs = nullptr;
+  const Expr* rhs = nullptr;
   bool return_bool = false;
   VectorMatching matching;  // means something only between two vectors
 };
 
 struct AggregateExpr final : Expr {
-  AggregateExpr() : Expr(Kind::kAggregate, ValueType::kVector) {}
+  static constexpr Kind kKind = Kind::kAggregate;
+  AggregateExpr() : Expr(kKind, ValueType::kVector) {}
   TokenType op = TokenType::kSum;
-  ExprPtr inner;
-  ExprPtr parameter;  // null if the operator takes none
+  const Expr* inner = nullptr;
+  const Expr* parameter = nullptr;  // null if the operator takes none
   bool without = false;
   std::vector<std::string> grouping;
 };
 
 struct Call final : Expr {
-  Call() : Expr(Kind::kCall, ValueType::kNone) {}
+  static constexpr Kind kKind = Kind::kCall;
+  Call() : Expr(kKind, ValueType::kNone) {}
   const Function* function = nullptr;
-  std::vector<ExprPtr> arguments;
+  std::vector<const Expr*> arguments;
 };
 
 // A length of time in [], after offset: a literal, or arithmetic over literals, step() and range().
 struct DurationExpr final : Expr {
-  DurationExpr() : Expr(Kind::kDuration, ValueType::kScalar) {}
+  static constexpr Kind kKind = Kind::kDuration;
+  DurationExpr() : Expr(kKind, ValueType::kScalar) {}
   enum class Op {
     kLiteral,
     kNegate,
@@ -121,15 +163,15 @@ struct DurationExpr final : Expr {
   bool written_as_duration = false;
   bool wrapped = false;  // in parentheses
   // Of kNegate and kPlus only rhs.
-  std::shared_ptr<const DurationExpr> lhs;
-  std::shared_ptr<const DurationExpr> rhs;
+  const DurationExpr* lhs = nullptr;
+  const DurationExpr* rhs = nullptr;
 };
-using DurationPtr = std::shared_ptr<const DurationExpr>;
+using DurationPtr = const DurationExpr*;
 
 // When a selector or subquery looks: `offset` and `@`.
 struct When {
   Millis offset{0};
-  DurationPtr offset_expr;                // in place of `offset` where it is more than a literal
+  DurationPtr offset_expr = nullptr;      // in place of `offset` where it is more than a literal
   std::optional<std::int64_t> timestamp;  // @ milliseconds
   enum class Edge { kNone, kStart, kEnd };
   Edge edge = Edge::kNone;  // @ start(), @ end()
@@ -141,7 +183,8 @@ struct When {
 enum class Extent { kPlain, kAnchored, kSmoothed };
 
 struct VectorSelector final : Expr {
-  VectorSelector() : Expr(Kind::kSelector, ValueType::kVector) {}
+  static constexpr Kind kKind = Kind::kSelector;
+  VectorSelector() : Expr(kKind, ValueType::kVector) {}
   std::string name;  // written before the braces; also among the matchers
   Matchers matchers;
   When when;
@@ -149,33 +192,66 @@ struct VectorSelector final : Expr {
 };
 
 struct MatrixSelector final : Expr {
-  MatrixSelector() : Expr(Kind::kMatrix, ValueType::kMatrix) {}
-  std::shared_ptr<const VectorSelector> selector;
+  static constexpr Kind kKind = Kind::kMatrix;
+  MatrixSelector() : Expr(kKind, ValueType::kMatrix) {}
+  const VectorSelector* selector = nullptr;
   Millis range{0};
-  DurationPtr range_expr;  // in place of `range` where it is more than a literal
+  DurationPtr range_expr = nullptr;  // in place of `range` where it is more than a literal
 };
 
 struct SubqueryExpr final : Expr {
-  SubqueryExpr() : Expr(Kind::kSubquery, ValueType::kMatrix) {}
-  ExprPtr inner;
+  static constexpr Kind kKind = Kind::kSubquery;
+  SubqueryExpr() : Expr(kKind, ValueType::kMatrix) {}
+  const Expr* inner = nullptr;
   Millis range{0};
-  DurationPtr range_expr;
+  DurationPtr range_expr = nullptr;
   Millis step{0};  // 0: the default
-  DurationPtr step_expr;
+  DurationPtr step_expr = nullptr;
   When when;
 };
 
-// node.As<Call>(): null if it is something else.
+// As<Call>(node): null if it is something else.
 template <typename Node>
 const Node* As(const Expr& expr) {
-  return dynamic_cast<const Node*>(&expr);
+  return expr.kind == Node::kKind ? static_cast<const Node*>(&expr) : nullptr;
+}
+template <typename Node>
+const Node* As(const Expr* expr) {
+  return As<Node>(*expr);
 }
 template <typename Node>
 const Node* As(const ExprPtr& expr) {
-  return dynamic_cast<const Node*>(expr.get());
+  return As<Node>(*expr);
 }
 
-// The children of a node in the order written (a matrix selector's is its vector selector).
+// Calls visit(child) for the children of a node in the order written (a matrix selector's is its
+// vector selector).
+template <typename Visit>
+void ForEachChild(const Expr& expr, const Visit& visit) {
+  switch (expr.kind) {
+    case Kind::kParen:
+      return visit(*As<ParenExpr>(expr)->inner);
+    case Kind::kUnary:
+      return visit(*As<UnaryExpr>(expr)->inner);
+    case Kind::kBinary:
+      visit(*As<BinaryExpr>(expr)->lhs);
+      return visit(*As<BinaryExpr>(expr)->rhs);
+    case Kind::kAggregate:
+      if (As<AggregateExpr>(expr)->parameter != nullptr) {
+        visit(*As<AggregateExpr>(expr)->parameter);
+      }
+      return visit(*As<AggregateExpr>(expr)->inner);
+    case Kind::kCall:
+      for (const Expr* argument : As<Call>(expr)->arguments) visit(*argument);
+      return;
+    case Kind::kMatrix:
+      return visit(*As<MatrixSelector>(expr)->selector);
+    case Kind::kSubquery:
+      return visit(*As<SubqueryExpr>(expr)->inner);
+    default:
+      return;
+  }
+}
 std::vector<const Expr*> Children(const Expr& expr);
 // Visits the node and everything below, parents first.
 void Walk(const Expr& expr, const std::function<void(const Expr&)>& visit);

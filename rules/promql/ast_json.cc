@@ -75,16 +75,16 @@ class TreeWriter {
 
   void WriteAggregate(const AggregateExpr& expr) {
     json_.Key("expr");
-    Write(expr.inner.get());
+    Write(expr.inner);
     WriteList("grouping", expr.grouping);
     json_.Field("op", ToString(expr.op)).Key("param");
-    Write(expr.parameter.get());
+    Write(expr.parameter);
     json_.Field("type", "aggregation").Field("without", expr.without);
   }
 
   void WriteBinary(const BinaryExpr& expr) {
     json_.Field("bool", expr.return_bool).Key("lhs");
-    Write(expr.lhs.get());
+    Write(expr.lhs);
     json_.Key("matching");
     if (expr.lhs->type == ValueType::kVector && expr.rhs->type == ValueType::kVector) {
       WriteMatching(expr.matching);
@@ -92,7 +92,7 @@ class TreeWriter {
       json_.Null();
     }
     json_.Field("op", ToString(expr.op)).Key("rhs");
-    Write(expr.rhs.get());
+    Write(expr.rhs);
     json_.Field("type", "binaryExpr");
   }
 
@@ -116,7 +116,7 @@ class TreeWriter {
 
   void WriteCall(const Call& call) {
     json_.Key("args").BeginArray();
-    for (const ExprPtr& argument : call.arguments) Write(argument.get());
+    for (const Expr* argument : call.arguments) Write(argument);
     json_.EndArray().Key("func").BeginObject().Key("argTypes").BeginArray();
     for (const ValueType type : call.function->arguments) json_.String(TypeName(type));
     json_.EndArray().Field("name", call.function->name);
@@ -128,7 +128,9 @@ class TreeWriter {
                      std::string_view type) {
     json_.Key("matchers").BeginArray();
     for (const Matcher& matcher : selector.matchers) {
-      json_.BeginObject().Field("name", matcher.name()).Field("type", fettle::ToString(matcher.type()));
+      json_.BeginObject()
+          .Field("name", matcher.name())
+          .Field("type", fettle::ToString(matcher.type()));
       json_.Field("value", matcher.value()).EndObject();
     }
     json_.EndArray().Field("name", selector.name).Field("offset", selector.when.offset.count());
@@ -140,7 +142,7 @@ class TreeWriter {
 
   void WriteSubquery(const SubqueryExpr& expr) {
     json_.Key("expr");
-    Write(expr.inner.get());
+    Write(expr.inner);
     json_.Field("offset", expr.when.offset.count()).Field("range", expr.range.count());
     WriteEdge(expr.when);
     json_.Field("step", expr.step.count());
@@ -170,11 +172,11 @@ class TreeWriter {
       json_.Field("type", "stringLiteral").Field("val", string->value);
     } else if (const auto* paren = As<ParenExpr>(expr)) {
       json_.Key("expr");
-      Write(paren->inner.get());
+      Write(paren->inner);
       json_.Field("type", "parenExpr");
     } else if (const auto* unary = As<UnaryExpr>(expr)) {
       json_.Key("expr");
-      Write(unary->inner.get());
+      Write(unary->inner);
       json_.Field("op", ToString(unary->op)).Field("type", "unaryExpr");
     }
   }

@@ -90,17 +90,17 @@ std::optional<Length> DurationParser::ParseOffset() {
 
 DurationParser::Node DurationParser::Make(DurationExpr::Op op, Span span, DurationPtr lhs,
                                           DurationPtr rhs) {
-  auto node = std::make_shared<DurationExpr>();
+  const Node node = tree_.Make<DurationExpr>();
   node->op = op;
   node->span = span;
-  for (const DurationPtr* child : {&lhs, &rhs}) {
-    if (*child != nullptr) node->depth = std::max(node->depth, (*child)->depth + 1);
+  for (const DurationPtr child : {lhs, rhs}) {
+    if (child != nullptr) node->depth = std::max(node->depth, child->depth + 1);
   }
   if (node->depth > kNestingMax) {
     return tokens_.Complain(span, "expression is nested deeper than {} levels", kNestingMax);
   }
-  node->lhs = std::move(lhs);
-  node->rhs = std::move(rhs);
+  node->lhs = lhs;
+  node->rhs = rhs;
   return node;
 }
 
@@ -142,7 +142,7 @@ DurationParser::Node DurationParser::ParseSigned(bool offset) {
     return inner;
   }
   if (sign.type == kAdd) return inner;
-  return Make(DurationExpr::Op::kNegate, span, nullptr, std::move(inner));
+  return Make(DurationExpr::Op::kNegate, span, nullptr, inner);
 }
 
 DurationParser::Node DurationParser::ParsePrimary() {
@@ -180,12 +180,11 @@ DurationParser::Node DurationParser::ParsePrimary() {
 
 DurationParser::Node DurationParser::ParseMinMax(DurationExpr::Op op) {
   const std::size_t start = tokens_.Take().span.start;
-  Node left, right;
   if (tokens_.TakeIf(kLeftParen)) {
-    left = ParseBinary(kPrecedenceSum);
+    const Node left = ParseBinary(kPrecedenceSum);
     if (left == nullptr) return nullptr;
     if (tokens_.TakeIf(kComma)) {
-      right = ParseBinary(kPrecedenceSum);
+      const Node right = ParseBinary(kPrecedenceSum);
       if (right == nullptr) return nullptr;
       if (tokens_.TakeIf(kRightParen)) return Make(op, {start, tokens_.end()}, left, right);
     }

@@ -29,7 +29,8 @@ class DurationParser {
     std::string_view context;
     std::string_view expected;
   };
-  DurationParser(TokenStream& tokens, Where where) : tokens_(tokens), where_(where) {}
+  DurationParser(TokenStream& tokens, Tree& tree, Where where)
+      : tokens_(tokens), tree_(tree), where_(where) {}
 
   // A whole expression; a literal must be positive.
   std::optional<Length> ParsePositive();
@@ -37,7 +38,7 @@ class DurationParser {
   std::optional<Length> ParseOffset();
 
  private:
-  using Node = std::shared_ptr<DurationExpr>;
+  using Node = DurationExpr*;
   Node Make(DurationExpr::Op op, Span span, DurationPtr lhs = nullptr, DurationPtr rhs = nullptr);
   Node ParseBinary(int least);
   Node ParseUnary(bool offset);
@@ -46,6 +47,7 @@ class DurationParser {
   Node ParseMinMax(DurationExpr::Op op);
 
   TokenStream& tokens_;
+  Tree& tree_;
   const Where where_;
 };
 

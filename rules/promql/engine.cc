@@ -81,11 +81,48 @@ void SortByLabels(Matrix& matrix) {
             [](const Series& a, const Series& b) { return *a.labels < *b.labels; });
 }
 
+const Labels::Pair* FirstSeen(const Row& row) {
+  for (const Labels::Pair& pair : *row.labels) {
+    if (!row.Hides(pair.first)) return &pair;
+  }
+  return nullptr;
+}
+
+// Eight bytes of each row's first label, from where they begin to differ: most rows are told apart
+// by them. All zero where the rows do not begin with the same label.
+std::vector<std::uint64_t> Beginnings(const std::vector<Row>& rows) {
+  std::vector<std::uint64_t> beginnings(rows.size(), 0);
+  const Labels::Pair* const first = rows.empty() ? nullptr : FirstSeen(rows.front());
+  if (first == nullptr) return beginnings;
+  std::size_t common = first->second.size();
+  for (const Row& row : rows) {
+    const Labels::Pair* const pair = FirstSeen(row);
+    if (pair == nullptr || pair->first != first->first) return beginnings;
+    const std::size_t most = std::min(common, pair->second.size());
+    std::size_t same = 0;
+    while (same < most && pair->second[same] == first->second[same]) ++same;
+    common = same;
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::string& value = FirstSeen(rows[i])->second;
+    for (std::size_t byte = 0; byte < 8; ++byte) {
+      const std::size_t at = common + byte;
+      const auto c = at < value.size() ? static_cast<unsigned char>(value[at]) : 0U;
+      beginnings[i] = beginnings[i] << 8 | c;
+    }
+  }
+  return beginnings;
+}
+
 // The store's order is often the answer's already.
 std::vector<std::size_t> OrderByLabels(const std::vector<Row>& rows) {
   std::vector<std::size_t> order(rows.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto before = [&](std::size_t a, std::size_t b) { return FinallyBefore(rows[a], rows[b]); };
+  const std::vector<std::uint64_t> beginnings = Beginnings(rows);
+  const auto before = [&](std::size_t a, std::size_t b) {
+    if (beginnings[a] != beginnings[b]) return beginnings[a] < beginnings[b];
+    return FinallyBefore(rows[a], rows[b]);
+  };
   if (!std::is_sorted(order.begin(), order.end(), before)) {
     std::stable_sort(order.begin(), order.end(), before);
   }

@@ -77,9 +77,9 @@ class HistogramOpener {
   Status OpenArguments() {
     const bool many = call_.function->id == FunctionId::kHistogramQuantiles;
     if (many) label_ = As<StringLiteral>(Unwrap(*call_.arguments[1]))->value;
-    for (const ExprPtr& argument : call_.arguments) {
+    for (const Expr* argument : call_.arguments) {
       if (argument->type == ValueType::kVector) {
-        vector_ = argument.get();
+        vector_ = argument;
         Evaluation::HistogramUse use = evaluation_.histogram_use();
         use.buckets = true;
         const Evaluation::HistogramUseScope scope(evaluation_, use);

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kMadeLabelBytesMax = 64 * 1024;
 constexpr std::size_t kBytesPerSample = 16;
 
-std::string TextOf(const ExprPtr& argument) { return As<StringLiteral>(Unwrap(*argument))->value; }
+std::string TextOf(const Expr* argument) { return As<StringLiteral>(Unwrap(*argument))->value; }
 
 bool IsWord(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';

@@ -269,7 +269,7 @@ Token Lexer::ScanBracketWord(bool duration_state) {
 Token Lexer::ScanWord() {
   while (IsWord(Peek()) || Peek() == ':') ++at_;
   const std::string_view word = text_.substr(start_, at_ - start_);
-  const TokenType keyword = KeywordOf(Lower(word));
+  const TokenType keyword = KeywordOf(word);
   if (keyword == kFill || keyword == kFillLeft || keyword == kFillRight) {
     // A modifier only before a parenthesis; otherwise a metric may have this name.
     const std::size_t next = text_.find_first_not_of(" \t\n\r", at_);

@@ -68,6 +68,7 @@ std::string UnquoteToken(std::string_view token) {
   const char quote = token.front();
   const std::string_view inside = token.substr(1, token.size() - 2);
   if (quote == '`') return std::string(inside);
+  if (inside.find('\\') == std::string_view::npos) return std::string(inside);
   std::string out;
   const auto number = [&](std::size_t at, std::size_t digits, int base) {
     std::uint32_t value = 0;

@@ -17,7 +17,7 @@ namespace {
 
 using enum TokenType;
 
-using NodePtr = std::shared_ptr<Expr>;  // still being built; null after a complaint
+using NodePtr = Expr*;  // still being built; null after a complaint
 
 constexpr std::string_view kWantsLength = "number, duration, step(), or range()";
 
@@ -43,7 +43,8 @@ class Parser {
   Result<ExprPtr> ParseSelectorOnly() {
     const TokenType first = tokens_.Peek().type;
     const bool selector = IsMetricWord(first) || first == kLeftBrace;
-    const NodePtr expr = selector ? ParseVectorSelector() : NodePtr(tokens_.Unexpected());
+    const NodePtr expr =
+        selector ? ParseVectorSelector() : static_cast<NodePtr>(tokens_.Unexpected());
     if (!tokens_.failed() && tokens_.Peek().type == kEnd) {
       const Matchers& matchers = As<VectorSelector>(*expr)->matchers;
       const auto takes_nothing = [](const Matcher& matcher) { return matcher.Matches(""); };
@@ -70,20 +71,21 @@ class Parser {
   }
 
  private:
-  Result<ExprPtr> Finish(const NodePtr& expr) {
+  Result<ExprPtr> Finish(NodePtr expr) {
     if (!tokens_.failed() && tokens_.Peek().type != kEnd) tokens_.Unexpected();
     if (!tokens_.failed()) {
       if (auto complaint = CheckTypes(*expr, tokens_.text()))
         tokens_.Complain(std::move(complaint));
     }
     if (tokens_.failed()) return tokens_.Refusal();
-    return ExprPtr(expr);
+    return ExprPtr(std::move(tree_), expr);
   }
 
   template <typename Node>
-  NodePtr Grow(std::shared_ptr<Node> node, Span span) {
+  NodePtr Grow(Node* node, Span span) {
     node->span = span;
-    for (const Expr* child : Children(*node)) node->depth = std::max(node->depth, child->depth + 1);
+    ForEachChild(
+        *node, [node](const Expr& child) { node->depth = std::max(node->depth, child.depth + 1); });
     if (node->depth > kTreeDepthMax) {
       return tokens_.Complain(span, "expression is deeper than {} levels", kTreeDepthMax);
     }
@@ -95,7 +97,7 @@ class Parser {
     while (!tokens_.failed()) {
       const int precedence = PrecedenceOf(tokens_.Peek().type);
       if (precedence == 0 || precedence < least) break;
-      auto binary = std::make_shared<BinaryExpr>();
+      auto* const binary = tree_->Make<BinaryExpr>();
       binary->op = tokens_.Take().type;
       if (!ParseModifiers(*binary)) return nullptr;
       const NodePtr right = ParseBinary(binary->op == kPow ? precedence : precedence + 1);
@@ -108,7 +110,7 @@ class Parser {
       if ((binary->matching.fill_left || binary->matching.fill_right) && !options_.fill_modifiers) {
         return tokens_.Complain(span, "binop fill modifiers are experimental and not enabled");
       }
-      left = Grow(std::move(binary), span);
+      left = Grow(binary, span);
     }
     return tokens_.failed() ? nullptr : left;
   }
@@ -178,18 +180,18 @@ class Parser {
     return tokens_.failed() ? nullptr : out;
   }
 
-  NodePtr MakeUnary(const Token& sign, const NodePtr& inner) {
+  NodePtr MakeUnary(const Token& sign, NodePtr inner) {
     if (inner->kind == Kind::kNumber) {
-      auto number = std::static_pointer_cast<NumberLiteral>(inner);
+      auto* const number = static_cast<NumberLiteral*>(inner);
       if (sign.type == kSub) number->value = -number->value;
       number->span.start = sign.span.start;
       return number;
     }
-    auto unary = std::make_shared<UnaryExpr>();
+    auto* const unary = tree_->Make<UnaryExpr>();
     unary->op = sign.type;
     unary->inner = inner;
     unary->type = inner->type;
-    return Grow(std::move(unary), {sign.span.start, inner->span.end});
+    return Grow(unary, {sign.span.start, inner->span.end});
   }
 
   NodePtr ParsePrimary() {
@@ -198,16 +200,16 @@ class Parser {
       case kNumber:
       case kDuration: {
         const Token token = tokens_.Take();
-        auto number = std::make_shared<NumberLiteral>();
+        auto* const number = tree_->Make<NumberLiteral>();
         number->value = tokens_.NumberOf(token);
         number->duration = type == kDuration;
-        return Grow(std::move(number), token.span);
+        return Grow(number, token.span);
       }
       case kString: {
         const Token token = tokens_.Take();
-        auto string = std::make_shared<StringLiteral>();
+        auto* const string = tree_->Make<StringLiteral>();
         string->value = UnquoteToken(token.text);
-        return Grow(std::move(string), token.span);
+        return Grow(string, token.span);
       }
       case kLeftParen:
         return ParseParen();
@@ -230,21 +232,21 @@ class Parser {
     const NodePtr inner = ParseBinary(1);
     if (inner == nullptr) return nullptr;
     if (!tokens_.TakeIf(kRightParen)) return tokens_.Unexpected();
-    auto paren = std::make_shared<ParenExpr>();
+    auto* const paren = tree_->Make<ParenExpr>();
     paren->inner = inner;
     paren->type = inner->type;
-    return Grow(std::move(paren), {open.span.start, tokens_.end()});
+    return Grow(paren, {open.span.start, tokens_.end()});
   }
 
   // From "(" to ")".
-  std::optional<std::vector<ExprPtr>> ParseArguments() {
-    std::vector<ExprPtr> arguments;
+  std::optional<std::vector<const Expr*>> ParseArguments() {
+    std::vector<const Expr*> arguments;
     tokens_.Take();
     if (tokens_.TakeIf(kRightParen)) return arguments;
     while (!tokens_.failed()) {
-      NodePtr argument = ParseBinary(1);
+      const NodePtr argument = ParseBinary(1);
       if (argument == nullptr) return std::nullopt;
-      arguments.push_back(std::move(argument));
+      arguments.push_back(argument);
       if (tokens_.TakeIf(kRightParen)) return arguments;
       if (tokens_.Peek().type != kComma) return tokens_.Unexpected();
       const Token comma = tokens_.Take();
@@ -266,11 +268,11 @@ class Parser {
     if (function->experimental && !options_.experimental_functions) {
       return tokens_.Complain(name.span, "function {} is not enabled", Quote(name.text));
     }
-    auto call = std::make_shared<Call>();
+    auto* const call = tree_->Make<Call>();
     call->function = function;
     call->arguments = std::move(*arguments);
     call->type = function->result;
-    return Grow(std::move(call), {name.span.start, tokens_.end()});
+    return Grow(call, {name.span.start, tokens_.end()});
   }
 
   NodePtr ParseAggregateOrMetric() {
@@ -282,7 +284,7 @@ class Parser {
   }
 
   NodePtr ParseAggregate(const Token& op) {
-    auto aggregate = std::make_shared<AggregateExpr>();
+    auto* const aggregate = tree_->Make<AggregateExpr>();
     aggregate->op = op.type;
     const bool grouping_first = tokens_.Peek().type != kLeftParen;
     if (grouping_first && !ParseGrouping(*aggregate)) return nullptr;
@@ -299,7 +301,7 @@ class Parser {
     if (!CheckArguments(op.type, arguments->size(), span)) return nullptr;
     if (arguments->size() == 2) aggregate->parameter = arguments->front();
     aggregate->inner = arguments->back();
-    return Grow(std::move(aggregate), span);
+    return Grow(aggregate, span);
   }
 
   bool CheckArguments(TokenType op, std::size_t given, Span span) {
@@ -335,13 +337,13 @@ class Parser {
     const std::size_t start = tokens_.Peek().span.start;
     auto matchers = ParseMatchers(tokens_);
     if (!matchers) return nullptr;
-    auto selector = std::make_shared<VectorSelector>();
+    auto* const selector = tree_->Make<VectorSelector>();
     selector->matchers = std::move(*matchers);
-    return Grow(std::move(selector), {start, tokens_.end()});
+    return Grow(selector, {start, tokens_.end()});
   }
 
   NodePtr ParseNamedSelector(const Token& name) {
-    auto selector = std::make_shared<VectorSelector>();
+    auto* const selector = tree_->Make<VectorSelector>();
     selector->name = name.text;
     if (tokens_.Peek().type == kLeftBrace) {
       auto matchers = ParseMatchers(tokens_);
@@ -351,10 +353,10 @@ class Parser {
     if (tokens_.failed()) return nullptr;
     selector->matchers.push_back(
         *Matcher::Make(Matcher::Type::kEqual, std::string(kMetricName), selector->name));
-    return Grow(std::move(selector), {name.span.start, tokens_.end()});
+    return Grow(selector, {name.span.start, tokens_.end()});
   }
 
-  NodePtr ParsePostfix(const NodePtr& expr) {
+  NodePtr ParsePostfix(NodePtr expr) {
     switch (tokens_.Peek().type) {
       case kLeftBracket:
         return ParseBrackets(expr);
@@ -367,7 +369,7 @@ class Parser {
     }
   }
 
-  NodePtr ParseExtent(const NodePtr& expr) {
+  NodePtr ParseExtent(NodePtr expr) {
     const TokenType word = tokens_.Take().type;
     if (!options_.extended_ranges) {
       return tokens_.Complain(expr->span, "{} modifier is experimental and not enabled",
@@ -383,13 +385,13 @@ class Parser {
       return expr;
     };
     if (expr->kind == Kind::kSelector) {
-      return extend(std::static_pointer_cast<VectorSelector>(expr)->extent);
+      return extend(static_cast<VectorSelector*>(expr)->extent);
     }
     if (expr->kind == Kind::kMatrix) {
-      auto matrix = std::static_pointer_cast<MatrixSelector>(expr);
-      auto selector = std::make_shared<VectorSelector>(*matrix->selector);
+      auto* const matrix = static_cast<MatrixSelector*>(expr);
+      auto* const selector = tree_->Make<VectorSelector>(*matrix->selector);
       NodePtr extended = extend(selector->extent);
-      matrix->selector = std::move(selector);
+      matrix->selector = selector;
       return extended;
     }
     if (expr->kind == Kind::kSubquery) {
@@ -399,62 +401,62 @@ class Parser {
     return tokens_.Complain(expr->span, "{} modifier not implemented", ToString(word));
   }
 
-  NodePtr ParseBrackets(const NodePtr& expr) {
+  NodePtr ParseBrackets(NodePtr expr) {
     const Token open = tokens_.Take();
-    const auto range =
-        DurationParser(tokens_, {"subquery or range selector", kWantsLength}).ParsePositive();
+    const auto range = DurationParser(tokens_, *tree_, {"subquery or range selector", kWantsLength})
+                           .ParsePositive();
     if (!range) return nullptr;
     if (tokens_.Peek().type == kRightBracket) return MakeMatrix(expr, open, *range);
     if (!tokens_.TakeIf(kColon)) return tokens_.Unexpected("subquery or range", "\":\" or \"]\"");
     std::optional<Length> step = Length{};
     if (tokens_.Peek().type != kRightBracket) {
-      step = DurationParser(tokens_,
+      step = DurationParser(tokens_, *tree_,
                             {"subquery selector", "number, duration, step(), range(), or \"]\""})
                  .ParsePositive();
     }
     if (!step) return nullptr;
     if (!tokens_.TakeIf(kRightBracket)) return tokens_.Unexpected("subquery selector", "\"]\"");
-    auto subquery = std::make_shared<SubqueryExpr>();
+    auto* const subquery = tree_->Make<SubqueryExpr>();
     subquery->inner = expr;
     subquery->range = range->literal;
     subquery->range_expr = range->expr;
     subquery->step = step->literal;
     subquery->step_expr = step->expr;
-    return Grow(std::move(subquery), {expr->span.start, tokens_.end()});
+    return Grow(subquery, {expr->span.start, tokens_.end()});
   }
 
-  NodePtr MakeMatrix(const NodePtr& expr, const Token& open, const Length& range) {
+  NodePtr MakeMatrix(NodePtr expr, const Token& open, const Length& range) {
     tokens_.Take();
     const Span brackets{open.span.start, tokens_.end()};
     if (expr->kind != Kind::kSelector) {
       return tokens_.Complain(brackets, "ranges only allowed for vector selectors");
     }
-    auto selector = std::static_pointer_cast<VectorSelector>(expr);
+    auto* const selector = static_cast<VectorSelector*>(expr);
     if (selector->when.offset != Millis(0) || selector->when.offset_expr != nullptr) {
       return tokens_.Complain(brackets, "no offset modifiers allowed before range");
     }
     if (selector->when.pinned()) {
       return tokens_.Complain(brackets, "no @ modifiers allowed before range");
     }
-    auto matrix = std::make_shared<MatrixSelector>();
+    auto* const matrix = tree_->Make<MatrixSelector>();
     matrix->selector = selector;
     matrix->range = range.literal;
     matrix->range_expr = range.expr;
-    return Grow(std::move(matrix), {expr->span.start, tokens_.end()});
+    return Grow(matrix, {expr->span.start, tokens_.end()});
   }
 
   // Applies `change` to the selector's or subquery's When, and lets the node end here.
   template <typename Change>
-  NodePtr ChangeWhen(const NodePtr& expr, std::string_view modifier, const Change& change) {
+  NodePtr ChangeWhen(NodePtr expr, std::string_view modifier, const Change& change) {
     if (expr->kind == Kind::kSelector) {
-      change(std::static_pointer_cast<VectorSelector>(expr)->when);
+      change(static_cast<VectorSelector*>(expr)->when);
     } else if (expr->kind == Kind::kSubquery) {
-      change(std::static_pointer_cast<SubqueryExpr>(expr)->when);
+      change(static_cast<SubqueryExpr*>(expr)->when);
     } else if (expr->kind == Kind::kMatrix) {
-      auto matrix = std::static_pointer_cast<MatrixSelector>(expr);
-      auto selector = std::make_shared<VectorSelector>(*matrix->selector);
+      auto* const matrix = static_cast<MatrixSelector*>(expr);
+      auto* const selector = tree_->Make<VectorSelector>(*matrix->selector);
       change(selector->when);
-      matrix->selector = std::move(selector);
+      matrix->selector = selector;
     } else {
       return tokens_.Complain(expr->span,
                               "{} modifier must be preceded by an instant vector selector or "
@@ -465,9 +467,9 @@ class Parser {
     return tokens_.failed() ? nullptr : expr;
   }
 
-  NodePtr ParseOffset(const NodePtr& expr) {
+  NodePtr ParseOffset(NodePtr expr) {
     tokens_.Take();
-    const auto offset = DurationParser(tokens_, {"offset", kWantsLength}).ParseOffset();
+    const auto offset = DurationParser(tokens_, *tree_, {"offset", kWantsLength}).ParseOffset();
     if (!offset) return nullptr;
     return ChangeWhen(expr, "offset", [&](When& when) {
       if (when.offset != Millis(0) || when.offset_expr != nullptr) {
@@ -478,7 +480,7 @@ class Parser {
     });
   }
 
-  NodePtr ParseAt(const NodePtr& expr) {
+  NodePtr ParseAt(NodePtr expr) {
     tokens_.Take();
     std::optional<double> seconds;
     When::Edge edge = When::Edge::kNone;
@@ -508,6 +510,7 @@ class Parser {
 
   const ParserOptions options_;
   TokenStream tokens_;
+  std::shared_ptr<Tree> tree_ = std::make_shared<Tree>();
 };
 
 }  // namespace

@@ -78,7 +78,7 @@ std::string PrintLength(const DurationExpr& expr) {
   return expr.wrapped ? "(" + out + ")" : out;
 }
 
-std::string PrintLength(Millis literal, const DurationPtr& expr) {
+std::string PrintLength(Millis literal, DurationPtr expr) {
   return expr == nullptr ? PrintDuration(literal) : PrintLength(*expr);
 }
 
@@ -168,9 +168,9 @@ std::string PrintBrackets(const SubqueryExpr& expr) {
                      PrintWhen(expr.when));
 }
 
-std::string PrintAll(const std::vector<ExprPtr>& exprs) {
+std::string PrintAll(const std::vector<const Expr*>& exprs) {
   std::string out;
-  for (const ExprPtr& expr : exprs) out += (out.empty() ? "" : ", ") + Print(*expr);
+  for (const Expr* expr : exprs) out += (out.empty() ? "" : ", ") + Print(*expr);
   return out;
 }
 
@@ -201,7 +201,7 @@ std::string Pretty(const Expr& expr, int level) {
     case Kind::kCall: {
       const auto& call = *As<Call>(expr);
       std::string arguments;
-      for (const ExprPtr& argument : call.arguments) {
+      for (const Expr* argument : call.arguments) {
         arguments += (arguments.empty() ? "" : ",\n") + Pretty(*argument, level + 1);
       }
       return fmt::format("{}{}(\n{}\n{})", indent, call.function->name, arguments, indent);

@@ -176,7 +176,7 @@ Result<OperatorPtr> OpenRangeFunction(Evaluation& evaluation, const Call& call, 
   std::unique_ptr<RangeSource> source;
   const Expr* ranged = nullptr;
   std::vector<Cells> arguments;
-  for (const ExprPtr& argument : call.arguments) {
+  for (const Expr* argument : call.arguments) {
     if (argument->type == ValueType::kMatrix) {
       ranged = &Unwrap(*argument);
       if (Status status = CheckExtent(*ranged, *call.function); !status) {

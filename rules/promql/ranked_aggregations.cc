@@ -122,7 +122,10 @@ Status CheckCount(const Cells& counts) {
 class Chooser {
  public:
   Chooser(const AggregateExpr& aggregate, const Opened& opened, const Cells& parameters)
-      : op_(aggregate.op), opened_(opened), parameters_(parameters) {}
+      : op_(aggregate.op), opened_(opened), parameters_(parameters) {
+    if (op_ != TokenType::kLimitRatio) return;
+    for (const Row& row : opened_.child->rows()) places_.push_back(PlaceOf(*row.Seen()));
+  }
 
   std::vector<std::size_t> Choose(std::size_t group, std::size_t step) const {
     std::vector<std::size_t> chosen;
@@ -153,7 +156,7 @@ class Chooser {
     std::vector<std::size_t> chosen;
     for (const std::size_t row : opened_.members[group]) {
       if (IsAbsent(opened_.table[row][step])) continue;
-      const double place = PlaceOf(*opened_.child->rows()[row].Seen());
+      const double place = places_[row];
       if (ratio >= 0 ? place < ratio : place >= 1.0 + ratio) chosen.push_back(row);
     }
     return ratio == 0 ? std::vector<std::size_t>() : chosen;
@@ -183,6 +186,7 @@ class Chooser {
   const TokenType op_;
   const Opened& opened_;
   const Cells& parameters_;
+  std::vector<double> places_;  // of limit_ratio: where each row lies
 };
 
 void WarnOfRatio(Evaluation& evaluation, const AggregateExpr& aggregate, const Cells& ratios) {
@@ -275,7 +279,11 @@ class ValueCounter {
         names_(aggregate.grouping),
         without_(aggregate.without),
         grid_(grid) {
-    if (!without_) names_.push_back(label_);
+    const bool listed = std::find(names_.begin(), names_.end(), label_) != names_.end();
+    dropped_ = without_ && (listed || label_ == kMetricName);
+    // A row's own label of this name never counts.
+    if (without_) names_.push_back(label_);
+    if (!without_) std::erase(names_, label_);
     std::sort(names_.begin(), names_.end());
   }
 
@@ -286,11 +294,11 @@ class ValueCounter {
       Status status = child.Fill(i, *scratch);
       if (status) status = evaluation_.Spend(grid_.steps);
       if (!status) return status;
-      by_value_.clear();
+      const std::size_t group = GroupOf(child.rows()[i]);
       for (std::size_t step = 0; step < grid_.steps; ++step) {
         const double value = (*scratch)[step];
         if (IsAbsent(value)) continue;
-        const Result<std::size_t> row = RowFor(child.rows()[i], value);
+        const Result<std::size_t> row = RowFor(group, value);
         if (!row) return tl::unexpected(row.error());
         double& count = cells_[*row][step];
         count = IsAbsent(count) ? 1 : count + 1;
@@ -305,24 +313,48 @@ class ValueCounter {
   }
 
  private:
-  Result<std::size_t> RowFor(const Row& row, double value) {
-    const bool nan = std::isnan(value) && !IsHistogramCell(value);
-    const std::uint64_t bits = nan ? 0x7ff8000000000001ULL : std::bit_cast<std::uint64_t>(value);
-    const auto [at, fresh] = by_value_.try_emplace(bits, 0);
+  // A value within a group, by its bits.
+  struct Counted {
+    std::uint64_t bits = 0;
+    std::size_t group = 0;
+    bool operator==(const Counted&) const = default;
+  };
+  struct CountedHash {
+    std::size_t operator()(const Counted& counted) const {
+      return static_cast<std::size_t>(XXH3_64bits(&counted, sizeof(counted)));
+    }
+  };
+
+  std::size_t GroupOf(const Row& row) {
+    const LabelsKey key = without_ ? keyer_.Without(row, names_) : keyer_.Only(row, names_);
+    const auto [at, fresh] = by_labels_.try_emplace(key, groups_.size());
+    if (fresh) groups_.push_back(without_ ? DropLabels(row, names_) : KeepLabels(row, names_));
+    return at->second;
+  }
+
+  // The same for histograms that are shown the same.
+  std::uint64_t BitsOf(double value) {
+    if (IsHistogramCell(value)) {
+      const std::string text = Show(*evaluation_.HistogramAt(value));
+      const double cell =
+          HistogramCell(histograms_.try_emplace(text, histograms_.size()).first->second);
+      return std::bit_cast<std::uint64_t>(cell);
+    }
+    return std::isnan(value) ? 0x7ff8000000000001ULL : std::bit_cast<std::uint64_t>(value);
+  }
+
+  Result<std::size_t> RowFor(std::size_t group, double value) {
+    const Counted counted{dropped_ ? 0 : BitsOf(value), group};
+    const auto [at, fresh] = by_value_.try_emplace(counted, rows_.size());
     if (!fresh) return at->second;
-    Labels labels = *row.Seen();
-    labels.Set(label_, IsHistogramCell(value) ? Show(*evaluation_.HistogramAt(value))
-                                              : FormatFloatFixed(value));
-    const Row valued{.labels = std::make_shared<const Labels>(std::move(labels)),
-                     .drop_name = row.drop_name};
-    const LabelsKey key = without_ ? keyer_.Without(valued, names_) : keyer_.Only(valued, names_);
-    const auto [known, unseen] = by_labels_.try_emplace(key, rows_.size());
-    at->second = known->second;
-    if (!unseen) return at->second;
     if (Status status = evaluation_.Hold(grid_.steps); !status) {
       return tl::unexpected(status.error());
     }
-    Labels outcome = without_ ? DropLabels(valued, names_) : KeepLabels(valued, names_);
+    Labels outcome = groups_[group];
+    if (!dropped_) {
+      outcome.Set(label_, IsHistogramCell(value) ? Show(*evaluation_.HistogramAt(value))
+                                                 : FormatFloatFixed(value));
+    }
     rows_.push_back({.labels = std::make_shared<const Labels>(std::move(outcome))});
     cells_.emplace_back(grid_.steps, Absent());
     return at->second;
@@ -332,10 +364,13 @@ class ValueCounter {
   const std::string label_;
   std::vector<std::string> names_;
   const bool without_;
+  bool dropped_ = false;  // the label goes again: values are counted together
   const Grid grid_;
   LabelsKeyer keyer_;
-  std::unordered_map<std::uint64_t, std::size_t> by_value_;  // of the row being counted
   std::unordered_map<LabelsKey, std::size_t, LabelsKeyHash> by_labels_;
+  std::vector<Labels> groups_;  // without the values' label
+  std::unordered_map<std::string, std::size_t> histograms_;
+  std::unordered_map<Counted, std::size_t, CountedHash> by_value_;
   std::vector<Row> rows_;
   std::vector<Cells> cells_;
 };

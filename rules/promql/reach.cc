@@ -54,8 +54,8 @@ Result<double> Seconds(const DurationExpr& expr, const Evaluation::Query& query)
 
 }  // namespace
 
-Result<std::int64_t> LengthOf(Millis literal, const DurationPtr& expr,
-                              const Evaluation::Query& query, bool may_be_negative) {
+Result<std::int64_t> LengthOf(Millis literal, DurationPtr expr, const Evaluation::Query& query,
+                              bool may_be_negative) {
   if (expr == nullptr) return literal.count();
   const Result<double> seconds = Seconds(*expr, query);
   if (!seconds) return tl::unexpected(seconds.error());

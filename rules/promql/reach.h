@@ -14,8 +14,8 @@
 namespace fettle::promql {
 
 // Milliseconds. Literals as they are; expressions with step() and range() of the query.
-Result<std::int64_t> LengthOf(Millis literal, const DurationPtr& expr,
-                              const Evaluation::Query& query, bool may_be_negative);
+Result<std::int64_t> LengthOf(Millis literal, DurationPtr expr, const Evaluation::Query& query,
+                              bool may_be_negative);
 
 struct Reach {
   std::int64_t offset = 0;

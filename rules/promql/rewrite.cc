@@ -1,61 +1,74 @@
 #include "rules/promql/rewrite.h"
 
 #include <memory>
+#include <utility>
 
 namespace fettle::promql {
 
-ExprPtr PinSelectors(const ExprPtr& expr, std::int64_t at) {
+namespace {
+
+// The node with what stands on it pinned, as far as it is copied; the rest is the old tree's.
+const Expr* Pin(Tree& tree, const Expr* expr, std::int64_t at) {
   const auto pin = [at](When& when) {
     if (!when.timestamp) when.timestamp = at;
   };
   switch (expr->kind) {
     case Kind::kSelector: {
-      auto copy = std::make_shared<VectorSelector>(*As<VectorSelector>(expr));
+      auto* const copy = tree.Make<VectorSelector>(*As<VectorSelector>(expr));
       pin(copy->when);
       return copy;
     }
     case Kind::kMatrix: {
-      auto copy = std::make_shared<MatrixSelector>(*As<MatrixSelector>(expr));
-      auto selector = std::make_shared<VectorSelector>(*copy->selector);
+      auto* const copy = tree.Make<MatrixSelector>(*As<MatrixSelector>(expr));
+      auto* const selector = tree.Make<VectorSelector>(*copy->selector);
       pin(selector->when);
-      copy->selector = std::move(selector);
+      copy->selector = selector;
       return copy;
     }
     case Kind::kSubquery: {
-      auto copy = std::make_shared<SubqueryExpr>(*As<SubqueryExpr>(expr));
+      auto* const copy = tree.Make<SubqueryExpr>(*As<SubqueryExpr>(expr));
       pin(copy->when);
       return copy;
     }
     case Kind::kParen: {
-      auto copy = std::make_shared<ParenExpr>(*As<ParenExpr>(expr));
-      copy->inner = PinSelectors(copy->inner, at);
+      auto* const copy = tree.Make<ParenExpr>(*As<ParenExpr>(expr));
+      copy->inner = Pin(tree, copy->inner, at);
       return copy;
     }
     case Kind::kUnary: {
-      auto copy = std::make_shared<UnaryExpr>(*As<UnaryExpr>(expr));
-      copy->inner = PinSelectors(copy->inner, at);
+      auto* const copy = tree.Make<UnaryExpr>(*As<UnaryExpr>(expr));
+      copy->inner = Pin(tree, copy->inner, at);
       return copy;
     }
     case Kind::kBinary: {
-      auto copy = std::make_shared<BinaryExpr>(*As<BinaryExpr>(expr));
-      copy->lhs = PinSelectors(copy->lhs, at);
-      copy->rhs = PinSelectors(copy->rhs, at);
+      auto* const copy = tree.Make<BinaryExpr>(*As<BinaryExpr>(expr));
+      copy->lhs = Pin(tree, copy->lhs, at);
+      copy->rhs = Pin(tree, copy->rhs, at);
       return copy;
     }
     case Kind::kAggregate: {
-      auto copy = std::make_shared<AggregateExpr>(*As<AggregateExpr>(expr));
-      copy->inner = PinSelectors(copy->inner, at);
-      if (copy->parameter) copy->parameter = PinSelectors(copy->parameter, at);
+      auto* const copy = tree.Make<AggregateExpr>(*As<AggregateExpr>(expr));
+      copy->inner = Pin(tree, copy->inner, at);
+      if (copy->parameter) copy->parameter = Pin(tree, copy->parameter, at);
       return copy;
     }
     case Kind::kCall: {
-      auto copy = std::make_shared<Call>(*As<Call>(expr));
-      for (ExprPtr& argument : copy->arguments) argument = PinSelectors(argument, at);
+      auto* const copy = tree.Make<Call>(*As<Call>(expr));
+      for (const Expr*& argument : copy->arguments) argument = Pin(tree, argument, at);
       return copy;
     }
     default:
       return expr;
   }
+}
+
+}  // namespace
+
+ExprPtr PinSelectors(const ExprPtr& expr, std::int64_t at) {
+  auto tree = std::make_shared<Tree>();
+  tree->Keep(expr);
+  const Expr* const pinned = Pin(*tree, expr.get(), at);
+  return {std::move(tree), pinned};
 }
 
 }  // namespace fettle::promql

@@ -1,8 +1,10 @@
 #include "rules/promql/token.h"
 
+#include <algorithm>
+#include <array>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace fettle::promql {
 namespace {
@@ -96,19 +98,35 @@ bool TakesParameter(TokenType aggregator) {
          aggregator == kQuantile || aggregator == kLimitK || aggregator == kLimitRatio;
 }
 
-TokenType KeywordOf(std::string_view lower_case) {
-  static const std::unordered_map<std::string_view, TokenType> keywords = [] {
-    std::unordered_map<std::string_view, TokenType> out = {{"inf", kNumber}, {"nan", kNumber}};
+TokenType KeywordOf(std::string_view word) {
+  struct Keyword {
+    std::string_view text;
+    TokenType type;
+  };
+  using ByLetter = std::array<std::vector<Keyword>, 26>;
+  static const ByLetter keywords = [] {
+    ByLetter out;
+    out['i' - 'a'].push_back({"inf", kNumber});
+    out['n' - 'a'].push_back({"nan", kNumber});
     for (const auto& [type, text] : kTexts) {
-      const bool word = text[0] >= 'a' && text[0] <= 'z';
-      if (word && type <= kRange) out.emplace(text, type);
+      const bool letter = text[0] >= 'a' && text[0] <= 'z';
+      if (letter && type <= kRange)
+        out[static_cast<std::size_t>(text[0] - 'a')].push_back({text, type});
     }
     return out;
   }();
-  constexpr std::size_t kLongest = std::string_view("count_values").size();
-  if (lower_case.size() > kLongest) return kIdentifier;
-  const auto found = keywords.find(lower_case);
-  return found == keywords.end() ? kIdentifier : found->second;
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  const char first = word.empty() ? ' ' : lower(word[0]);
+  if (first < 'a' || first > 'z') return kIdentifier;
+  for (const Keyword& keyword : keywords[static_cast<std::size_t>(first - 'a')]) {
+    if (std::equal(word.begin(), word.end(), keyword.text.begin(), keyword.text.end(),
+                   [&](char a, char b) { return lower(a) == b; })) {
+      return keyword.type;
+    }
+  }
+  return kIdentifier;
 }
 
 }  // namespace fettle::promql

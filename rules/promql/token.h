@@ -101,7 +101,7 @@ bool IsKeyword(TokenType type);
 bool IsComparison(TokenType type);
 bool IsSetOperator(TokenType type);
 bool TakesParameter(TokenType aggregator);
-// The keyword a word is (kNumber for inf and nan), or kIdentifier.
-TokenType KeywordOf(std::string_view lower_case);
+// The keyword a word is, in whatever case (kNumber for inf and nan), or kIdentifier.
+TokenType KeywordOf(std::string_view word);
 
 }  // namespace fettle::promql

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <concepts>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,7 +19,7 @@ namespace fettle::promql {
 // What a parsing function returns after a complaint: null, false or nothing, as it needs.
 struct Stop {
   template <typename T>
-  operator std::shared_ptr<T>() const {
+  operator T*() const {
     return nullptr;
   }
   template <typename T>

@@ -62,21 +62,24 @@ class Checker {
   }
 
  private:
-  Found Expect(const Expr& expr, ValueType want, std::string_view context) const {
+  // `context` says where it stands, if it comes to that.
+  template <typename Context>
+  Found Expect(const Expr& expr, ValueType want, const Context& context) const {
     if (Found found = Check(expr)) return found;
     if (expr.type == want) return std::nullopt;
-    return Complain(expr.span, "expected type {} in {}, got {}", ToString(want), context,
+    return Complain(expr.span, "expected type {} in {}, got {}", ToString(want), context(),
                     ToString(expr.type));
   }
 
   Found CheckAggregate(const AggregateExpr& expr) const {
-    if (Found found = Expect(*expr.inner, ValueType::kVector, "aggregation expression")) {
+    if (Found found =
+            Expect(*expr.inner, ValueType::kVector, [] { return "aggregation expression"; })) {
       return found;
     }
     if (!TakesParameter(expr.op)) return std::nullopt;
     const ValueType want =
         expr.op == TokenType::kCountValues ? ValueType::kString : ValueType::kScalar;
-    return Expect(*expr.parameter, want, "aggregation parameter");
+    return Expect(*expr.parameter, want, [] { return "aggregation parameter"; });
   }
 
   // The operator between the operands, without the blanks around it.
@@ -105,10 +108,10 @@ class Checker {
                         "label {} must not occur in ON and GROUP clause at once", Quote(label));
       }
     }
-    for (const ExprPtr* side : {&expr.lhs, &expr.rhs}) {
-      const ValueType type = (*side)->type;
+    for (const Expr* side : {expr.lhs, expr.rhs}) {
+      const ValueType type = side->type;
       if (type != ValueType::kScalar && type != ValueType::kVector) {
-        return Complain((*side)->span,
+        return Complain(side->span,
                         "binary expression must contain only scalar and instant vector types");
       }
     }
@@ -168,7 +171,9 @@ class Checker {
     const std::vector<ValueType>& types = call.function->arguments;
     for (std::size_t i = 0; i < call.arguments.size(); ++i) {
       const ValueType want = types[std::min(i, types.size() - 1)];
-      const std::string context = fmt::format("call to function {}", Quote(call.function->name));
+      const auto context = [&] {
+        return fmt::format("call to function {}", Quote(call.function->name));
+      };
       if (i == 1 && call.function->id == FunctionId::kInfo) {
         // Labels alone; they may match everything.
         const auto* labels = As<VectorSelector>(Unwrap(*call.arguments[1]));

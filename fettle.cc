@@ -21,10 +21,12 @@ constexpr Millis kExpireEvery{60'000};
 constexpr Millis kTrimAuditEvery{6 * 3'600'000};
 constexpr Millis kReloadTimeout{30'000};
 
-rules::RuleManager::Options RuleOptions(const FettleConfig& config, const std::string& url) {
+rules::RuleManager::Options RuleOptions(const FettleConfig& config, const std::string& url,
+                                        const promql::ParserOptions& parser) {
   return {.evaluation_interval = config.rules.evaluation_interval,
           .external_labels = config.rules.external_labels,
-          .external_url = url};
+          .external_url = url,
+          .parser = parser};
 }
 
 std::unique_ptr<Hands> MakeHandPool(const std::string& name, std::size_t hands) {
@@ -254,7 +256,7 @@ Status Fettle::Parts::Restore(const Moment& now) {
   alerts.Subscribe(mender, now);
   mender.Begin(now);
   if (Status s = rules.Restore(now); !s) return s;
-  rules.Update(RuleOptions(config, external_url), GroupsOf(config), now);
+  rules.Update(RuleOptions(config, external_url, options.features.parser), GroupsOf(config), now);
   gatherer.Start(now);
   Expire(now);
   TrimAudit(now);
@@ -415,7 +417,8 @@ Status Fettle::Reload() {
   const Result<bool> done = parts.brain.Call(kReloadTimeout, [&](const Moment& now) {
     if (*plan) parts.telling.Use(*plan, now);
     parts.mender.Reconfigure(repairs, now);
-    parts.rules.Update(RuleOptions(next, parts.external_url), GroupsOf(next), now);
+    parts.rules.Update(RuleOptions(next, parts.external_url, parts.options.features.parser),
+                       GroupsOf(next), now);
     parts.config = std::move(next);
     return true;
   });

@@ -130,7 +130,7 @@ Result<std::vector<Sample>> Group::AdvanceAlerts(std::size_t index, const RuleAn
                                                  const Pass& pass, BootTime deadline) {
   Rule& rule = rules_[index];
   const auto ask = [&](const std::string& text) -> Result<promql::Vector> {
-    const Result<promql::ExprPtr> tree = promql::Parse(text);
+    const Result<promql::ExprPtr> tree = promql::Parse(text, options_.parser);
     if (!tree) return tl::unexpected(tree.error());
     Result<RuleAnswer> found = deps_.query.Ask(**tree, text, pass.at, deadline);
     if (!found) return tl::unexpected(found.error());

@@ -46,6 +46,7 @@ class Group : public std::enable_shared_from_this<Group> {
     Millis default_interval = std::chrono::seconds(15);
     Millis resend_delay = std::chrono::minutes(1);
     Millis query_timeout = std::chrono::minutes(2);
+    promql::ParserOptions parser{};  // of what templates ask
   };
   // What the store keeps alerts of rules as; the record's key is the group's.
   static constexpr const char* kRecordKind = "rule_alert";

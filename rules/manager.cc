@@ -111,7 +111,8 @@ std::shared_ptr<GroupRunner> RuleManager::MakeRunner(GroupSpec spec) {
                               Group::Options{.world = world_,
                                              .default_interval = options_.evaluation_interval,
                                              .resend_delay = options_.resend_delay,
-                                             .query_timeout = options_.query_timeout},
+                                             .query_timeout = options_.query_timeout,
+                                             .parser = options_.parser},
                               std::move(spec));
   return std::make_shared<GroupRunner>(
       GroupRunner::Deps{

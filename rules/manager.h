@@ -41,6 +41,7 @@ class RuleManager {
     std::string external_url;  // without a slash at its end
     Millis resend_delay = std::chrono::minutes(1);
     Millis query_timeout = std::chrono::minutes(2);
+    promql::ParserOptions parser{};  // of what templates ask
   };
   // Changed series that wait for the brain; beyond that all reactive rules are evaluated.
   // Whoever stamps changes stamps them no further ahead of the clock; more is a mistake.

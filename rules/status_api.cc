@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <limits>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -16,49 +15,20 @@
 #include "common/json.h"
 #include "rules/api_answer.h"
 #include "rules/query_params.h"
-#include "rules/samples/selection.h"
 
 namespace fettle::rules {
 namespace {
 
-using Counts = std::unordered_map<std::string, std::uint64_t>;
+// More of each is not told, whatever is asked for.
+constexpr std::int64_t kTopMax = 10'000;
 
-// The largest first; of equals, by name.
-void WriteTop(std::string_view key, const Counts& counts, std::size_t limit, JsonWriter& json) {
-  std::vector<std::pair<std::string, std::uint64_t>> sorted(counts.begin(), counts.end());
-  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
-    return a.second != b.second ? a.second > b.second : a.first < b.first;
-  });
+void WriteTop(std::string_view key, const Census::Top& top, JsonWriter& json) {
   json.Key(key).BeginArray();
-  for (std::size_t i = 0; i < std::min(limit, sorted.size()); ++i) {
-    json.BeginObject().Field("name", sorted[i].first).Field("value", sorted[i].second).EndObject();
+  for (const auto& [name, count] : top) {
+    json.BeginObject().Field("name", name).Field("value", count).EndObject();
   }
   json.EndArray();
 }
-
-// What the index holds, counted by reading every series' labels.
-struct IndexCounts {
-  std::size_t series = 0;
-  std::size_t chunks = 0;
-  Counts series_by_metric;
-  Counts values_by_name;
-  Counts bytes_by_name;
-  Counts series_by_pair;
-
-  explicit IndexCounts(const Selection& all) : series(all.size()), chunks(all.chunks()) {
-    std::string pair;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      for (const auto& [name, value] : *all.labels(i)) {
-        if (name == kMetricName) ++series_by_metric[value];
-        bytes_by_name[name] += value.size();
-        pair = name;
-        pair += '=';
-        pair += value;
-        if (++series_by_pair[pair] == 1) ++values_by_name[name];
-      }
-    }
-  }
-};
 
 std::int64_t CountThreads() {
   std::error_code failed;
@@ -114,23 +84,22 @@ HttpResponse StatusApi::Tsdb(const HttpRequest& request) const {
   if (limit < 1) return ApiFailure({"limit must be a positive number", Cause::kInvalid});
   constexpr std::int64_t kMin = std::numeric_limits<std::int64_t>::min();
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
-  const IndexCounts counts(
-      deps_.samples.Select({}, TimeFromMillis(kMin / 4), TimeFromMillis(kMax / 4)));
+  const Census census =
+      deps_.samples.TakeCensus(static_cast<std::size_t>(std::min(limit, kTopMax)));
   const auto oldest = deps_.samples.oldest();
   const auto newest = deps_.samples.newest();
   JsonWriter json;
   json.BeginObject().Key("headStats").BeginObject();
-  json.Field("numSeries", static_cast<std::int64_t>(counts.series));
-  json.Field("numLabelPairs", static_cast<std::int64_t>(counts.series_by_pair.size()));
-  json.Field("chunkCount", static_cast<std::int64_t>(counts.chunks));
+  json.Field("numSeries", static_cast<std::int64_t>(census.series));
+  json.Field("numLabelPairs", static_cast<std::int64_t>(census.pairs));
+  json.Field("chunkCount", static_cast<std::int64_t>(census.chunks));
   // As upstream says of an empty head.
   json.Field("minTime", oldest ? ToMillis(*oldest) : kMax);
   json.Field("maxTime", newest ? ToMillis(*newest) : kMin).EndObject();
-  const auto shown = static_cast<std::size_t>(limit);
-  WriteTop("seriesCountByMetricName", counts.series_by_metric, shown, json);
-  WriteTop("labelValueCountByLabelName", counts.values_by_name, shown, json);
-  WriteTop("memoryInBytesByLabelName", counts.bytes_by_name, shown, json);
-  WriteTop("seriesCountByLabelValuePair", counts.series_by_pair, shown, json);
+  WriteTop("seriesCountByMetricName", census.series_by_metric, json);
+  WriteTop("labelValueCountByLabelName", census.values_by_name, json);
+  WriteTop("memoryInBytesByLabelName", census.bytes_by_name, json);
+  WriteTop("seriesCountByLabelValuePair", census.series_by_pair, json);
   json.EndObject();
   return ApiSuccess({json.Take()});
 }

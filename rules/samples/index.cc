@@ -159,39 +159,4 @@ std::size_t LabelIndex::CountAtMost(const Matchers& matchers) const {
   return count;
 }
 
-std::vector<std::string_view> LabelIndex::Names() const {
-  std::vector<std::string_view> out;
-  out.reserve(names_.size());
-  for (const auto& [name, values] : names_) out.push_back(symbols_.text(name));
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-std::vector<std::string_view> LabelIndex::Values(std::string_view name) const {
-  std::vector<std::string_view> out;
-  for (const auto& [value, series] : Counts(name)) out.push_back(value);
-  return out;
-}
-
-std::vector<LabelIndex::Breadth> LabelIndex::Breadths() const {
-  std::vector<Breadth> out;
-  for (const auto& [name, values] : names_) {
-    Breadth breadth{symbols_.text(name), values.size(), 0};
-    for (const auto& [value, postings] : values) breadth.series += postings.size();
-    out.push_back(breadth);
-  }
-  return out;
-}
-
-std::vector<std::pair<std::string_view, std::size_t>> LabelIndex::Counts(
-    std::string_view name) const {
-  std::vector<std::pair<std::string_view, std::size_t>> out;
-  const ValuesOf* values = Find(name);
-  if (values == nullptr) return out;
-  for (const auto& [value, postings] : *values) {
-    out.emplace_back(symbols_.text(value), postings.size());
-  }
-  return out;
-}
-
 }  // namespace fettle::rules

@@ -53,20 +53,6 @@ class LabelIndex {
   // No more candidates than this, told by the rarest label that is asked for exactly.
   std::size_t CountAtMost(const Matchers& matchers) const;
 
-  // Sorted.
-  std::vector<std::string_view> Names() const;
-  std::vector<std::string_view> Values(std::string_view name) const;
-  // How many series carry the name, and how many values it has.
-  struct Breadth {
-    std::string_view name;
-    std::size_t values = 0;
-    std::size_t series = 0;
-  };
-  std::vector<Breadth> Breadths() const;
-  // Values of a name, with how many series have each.
-  std::vector<std::pair<std::string_view, std::size_t>> Counts(std::string_view name) const;
-
- private:
   struct ByText {
     using is_transparent = void;
     const SymbolTable* symbols;
@@ -77,6 +63,13 @@ class LabelIndex {
     bool operator()(std::string_view a, SymbolId b) const { return a < symbols->text(b); }
   };
   using ValuesOf = std::map<SymbolId, Postings, ByText>;
+  // visit(name, its values with the series of each); the order of names means nothing.
+  template <typename Visit>
+  void ForEachName(const Visit& visit) const {
+    for (const auto& [name, values] : names_) visit(name, values);
+  }
+
+ private:
   const ValuesOf* Find(std::string_view name) const;
   std::span<const SeriesId> FindEqual(const std::string& name, const std::string& value) const;
   std::vector<SeriesId> FindAny(const Matcher& matcher) const;

@@ -477,6 +477,11 @@ SampleStore::Stats SampleStore::stats() const {
   return stats;
 }
 
+Census SampleStore::TakeCensus(std::size_t top) const {
+  const std::shared_lock lock(impl_->mutex);
+  return rules::TakeCensus(impl_->head, top);
+}
+
 void SampleStore::Clear() {
   const std::unique_lock lock(impl_->mutex);
   impl_->head.Clear();

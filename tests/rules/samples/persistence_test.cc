@@ -168,7 +168,9 @@ TEST(PersistenceTest, ManyHistogramsComeBackAsTheyWere) {
     now.count += i % 150 == 0 ? -now.count : 7;
     if (i % 130 == 0) written.push_back(nullptr);
     written.push_back(std::make_shared<FloatHistogram>(now));
-    if (i % 130 == 0) ASSERT_TRUE(cellar.Write({{labels, StaleNaN(), At(++second)}}));
+    if (i % 130 == 0) {
+      ASSERT_TRUE(cellar.Write({{labels, StaleNaN(), At(++second)}}));
+    }
     ASSERT_TRUE(cellar.Write({{labels, 0, At(++second), written.back()}}));
   }
   const auto check = [&](const std::string& when) {

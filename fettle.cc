@@ -84,7 +84,7 @@ std::vector<rules::GroupSpec> GroupsOf(const FettleConfig& config) {
 }
 
 void Pools::Close() {
-  for (const auto* pool : {&collect, &judge, &look, &act, &backup, &fold}) (*pool)->Close();
+  for (const auto* pool : {&collect, &watch, &judge, &look, &act, &backup, &fold}) (*pool)->Close();
 }
 
 Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outside outside)
@@ -132,12 +132,15 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                 .log = Log(deps.log, "gatherer")},
                {.interval = config.exporter.interval, .instance = options.listen_address}),
       self({.brain = brain, .started = started, .version = VersionText()}),
+      pings({.store = *store, .clock = deps.clock, .metrics = metrics, .publisher = gatherer},
+            config.exporter.watch),
       collectors(exporter::MakeCollectors({.transport = transport,
                                            .clock = deps.clock,
                                            .random = deps.random,
                                            .store = *store,
                                            .metrics = metrics,
-                                           .log = deps.log},
+                                           .log = deps.log,
+                                           .slow_hands = pools.watch.get()},
                                           config.exporter)),
       engines(MakeEngines(deps, outside, transport, metrics, config)),
       alerts({.brain = brain,
@@ -218,6 +221,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
   WatchEngines();
   for (const exporter::Scheduled& one : collectors) gatherer.Add(*one.collector, one.schedule);
   gatherer.Add(self, {});
+  if (!pings.empty()) gatherer.Add(pings, {.origin = Origin::kEvent});
   if (!config.backups.empty()) gatherer.Add(backups, {});
   samples.OnEventChange([this](std::span<const rules::LabelsPtr> changed, Time newest) {
     rules.OnEventChange(changed, newest);

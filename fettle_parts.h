@@ -21,6 +21,7 @@
 #include "common/web_config.h"
 #include "exporter/collectors/all.h"
 #include "exporter/collectors/docker.h"
+#include "exporter/collectors/pings.h"
 #include "exporter/collectors/self.h"
 #include "exporter/gatherer.h"
 #include "fettle.h"
@@ -40,10 +41,10 @@
 #include "rules/promql/engine.h"
 #include "rules/query_api.h"
 #include "rules/remote_write_receiver.h"
-#include "rules/series_api.h"
-#include "rules/status_api.h"
 #include "rules/rule_query.h"
 #include "rules/samples/samples.h"
+#include "rules/series_api.h"
+#include "rules/status_api.h"
 
 namespace fettle {
 
@@ -62,13 +63,14 @@ using MakeHands = std::function<std::unique_ptr<Hands>(const std::string& name, 
 struct Pools {
   explicit Pools(const MakeHands& make)
       : collect(make("collect", 8)),
+        watch(make("watch", 4)),
         judge(make("judge", 2)),
         fold(make("fold", 1)),
         look(make("look", 4)),
         act(make("act", 8)),
         backup(make("backup", 2)) {}
 
-  const std::unique_ptr<Hands> collect, judge, fold, look, act, backup;
+  const std::unique_ptr<Hands> collect, watch, judge, fold, look, act, backup;
 
   void Close();
 };
@@ -118,6 +120,7 @@ struct Fettle::Parts {
   // Observes.
   exporter::Gatherer gatherer;
   exporter::SelfCollector self;
+  exporter::Pings pings;
   std::vector<exporter::Scheduled> collectors;
   std::map<std::string, EngineParts> engines;  // by connection
 

@@ -150,6 +150,8 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
              [this](const HttpRequest& request) { return rules::ServeAlerts(rules, request); });
   router.Add("GET", "/api/fettle/v1/status", Role::kRead,
              [this](const HttpRequest&) { return StatusOf(*this); });
+  router.Add("POST", "/api/fettle/v1/pings/", Role::kWebhook,
+             [this](const HttpRequest& request) { return pings.Handle(request); });
   router.Add("GET", "/api/fettle/v1/backups", Role::kRead, [this](const HttpRequest& request) {
     return receivers::backups::ServeBackups(backups, request);
   });

@@ -4,7 +4,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
 pkg_check_modules(DEPS REQUIRED IMPORTED_TARGET
-  libcurl yaml-cpp openssl libpq fmt simdjson re2 zlib libzstd sqlite3 expat libxxhash libcrypt)
+  libcurl yaml-cpp openssl libpq fmt simdjson re2 zlib libzstd liblz4 sqlite3 expat libxxhash libcrypt)
 find_library(FETTLE_CIVETWEB civetweb REQUIRED)
 find_library(FETTLE_CCTZ cctz REQUIRED)
 find_library(FETTLE_SNAPPY snappy REQUIRED)

@@ -33,7 +33,8 @@ ExporterConfig ReadExporterConfig(const yaml::Node* node, const Connections& con
   config.postgres = ReadPostgresCollectorConfigs(mapping, connections);
   config.redis = ReadRedisCollectorConfigs(mapping, connections);
   config.s3 = ReadS3CollectorConfigs(mapping, connections);
-  config.watch = ReadWatchConfigs(mapping);
+  config.watch = ReadWatchConfigs(mapping, connections);
+  config.wal_archives = ReadWalArchives(mapping, connections);
   config.cost = ReadCostConfig(mapping);
   RefuseLaterKeys(mapping);
   return config;
@@ -51,6 +52,7 @@ std::set<std::string> ExporterConfig::Kinds() const {
   add(!redis.empty(), "redis");
   add(!s3.empty(), "s3");
   add(!watch.empty(), "watch");
+  add(!wal_archives.empty(), "wal_archives");
   add(cost.has_value(), "cost");
   return kinds;
 }

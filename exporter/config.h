@@ -14,6 +14,7 @@
 #include "exporter/collectors/probe.h"
 #include "exporter/collectors/redis.h"
 #include "exporter/collectors/s3.h"
+#include "exporter/collectors/wal_archive.h"
 #include "exporter/collectors/watch.h"
 
 namespace fettle::exporter {
@@ -27,6 +28,7 @@ struct ExporterConfig {
   std::vector<RedisCollectorConfig> redis;
   std::vector<S3CollectorConfig> s3;
   std::vector<WatchConfig> watch;
+  std::vector<WalArchiveConfig> wal_archives;
   std::optional<CostConfig> cost;
 
   // "docker", "health", …: which shipped rule packs have something to judge.

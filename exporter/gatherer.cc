@@ -142,7 +142,8 @@ void Gatherer::Turn(Station& station) {
     overruns_.Increment();
     return;
   }
-  if (!deps_.hands.Do([this, &station] { Collect(station); })) {
+  Hands& hands = station.schedule.hands == nullptr ? deps_.hands : *station.schedule.hands;
+  if (!hands.Do([this, &station] { Collect(station); })) {
     station.busy = false;
     overruns_.Increment();
   }

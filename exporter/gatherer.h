@@ -51,6 +51,7 @@ class Gatherer final : public Publisher {
     Millis interval{0};  // 0: the gatherer's
     Millis timeout{10'000};
     Origin origin = Origin::kCollector;
+    Hands* hands = nullptr;  // its own, so that it holds up nobody; nullptr: the gatherer's
   };
 
   Gatherer(Deps deps, Options options);

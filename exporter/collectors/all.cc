@@ -3,6 +3,32 @@
 #include <utility>
 
 namespace fettle::exporter {
+namespace {
+
+WatchDeps WatchDepsOf(const CollectorDeps& deps) {
+  return {.transport = deps.transport,
+          .clock = deps.clock,
+          .random = deps.random,
+          .metrics = deps.metrics,
+          .log = Log(deps.log, "watch")};
+}
+
+std::unique_ptr<WalFiles> MakeWalFiles(const CollectorDeps& deps, const WalArchiveConfig& archive) {
+  if (!archive.directory.empty()) return WalFilesIn(archive.directory);
+  return WalFilesIn(WatchDepsOf(deps), archive.objects);
+}
+
+// nullptr for pings: nobody looks for those.
+std::unique_ptr<Watcher> MakeWatcher(const CollectorDeps& deps, const WatchConfig& config) {
+  if (const auto* files = std::get_if<WatchFiles>(&config.what)) return WatchFilesOf(*files);
+  if (const auto* tool = std::get_if<WatchTool>(&config.what)) return WatchToolOf(*tool);
+  if (const auto* objects = std::get_if<WatchObjects>(&config.what)) {
+    return WatchObjectsOf(WatchDepsOf(deps), *objects);
+  }
+  return nullptr;
+}
+
+}  // namespace
 
 std::vector<Scheduled> MakeCollectors(const CollectorDeps& deps, const ExporterConfig& config) {
   std::vector<Scheduled> all;
@@ -46,7 +72,22 @@ std::vector<Scheduled> MakeCollectors(const CollectorDeps& deps, const ExporterC
     add(std::move(collector), {.interval = s3.interval, .timeout = kTurn});
   }
   for (const WatchConfig& watch : config.watch) {
-    add(std::make_unique<WatchCollector>(watch), {.interval = watch.interval});
+    std::unique_ptr<Watcher> watcher = MakeWatcher(deps, watch);
+    if (watcher == nullptr) continue;
+    // Somebody else's repository may hang: that must not delay what is close by.
+    add(std::make_unique<WatchCollector>(std::move(watcher), watch),
+        {.interval = watch.interval, .timeout = watch.timeout, .hands = deps.slow_hands});
+  }
+  for (const WalArchiveConfig& archive : config.wal_archives) {
+    add(std::make_unique<WalArchiveCollector>(
+            WalArchiveCollector::Deps{.connect = ConnectTo(archive.server),
+                                      .files = MakeWalFiles(deps, archive),
+                                      .log = log("wal")},
+            archive),
+        {.interval = archive.interval, .timeout = archive.timeout, .hands = deps.slow_hands});
+    if (archive.heartbeat.empty()) continue;
+    add(std::make_unique<HeartbeatCollector>(ConnectTo(archive.server), archive),
+        {.interval = archive.heartbeat_every});
   }
   if (config.cost) {
     add(std::make_unique<CostCollector>(std::move(cost), *config.cost),

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/hands.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "common/metrics.h"
@@ -23,6 +24,7 @@ struct CollectorDeps {
   Store& store;
   Metrics& metrics;
   LogWriter& log;
+  Hands* slow_hands = nullptr;  // of what others' programs and repositories may hold up
 };
 
 struct Scheduled {

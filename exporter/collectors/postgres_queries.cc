@@ -75,6 +75,14 @@ std::vector<Question> Always() {
        .labels = {"slot", "active"},
        .values = {Gauge("bytes", "fettle_pg_replication_slot_retained_bytes",
                         "Write-ahead log that the slot keeps from being removed.")}},
+      {.name = "slots_safety",
+       .sql = "select slot_name as slot, (wal_status = 'lost')::int as lost, safe_wal_size as safe "
+              "from pg_replication_slots",
+       .labels = {"slot"},
+       .values = {Gauge("lost", "fettle_pg_replication_slot_lost",
+                        "1 if log that the slot needs has been removed."),
+                  Gauge("safe", "fettle_pg_replication_slot_safe_bytes",
+                        "Log that may be written before the slot loses what it needs.")}},
   };
 }
 
@@ -96,10 +104,16 @@ std::vector<Question> OfTheArchive() {
                   Gauge("failed_at", "fettle_pg_wal_last_failed_timestamp_seconds",
                         "When archiving last failed.")}},
       {.name = "archive_status",
-       .sql = "select count(*) as ready from pg_ls_archive_statusdir() where name like '%.ready'",
+       .sql = "select count(*) as ready, extract(epoch from min(modification)) as oldest, (select "
+              "setting::float8 from pg_settings where name = 'archive_timeout') as timeout from "
+              "pg_ls_archive_statusdir() where name like '%.ready'",
        .labels = {},
        .values = {Gauge("ready", "fettle_pg_wal_ready_segments",
-                        "Segments that wait to be archived.")}},
+                        "Segments that wait to be archived."),
+                  Gauge("oldest", "fettle_pg_wal_oldest_ready_timestamp_seconds",
+                        "Since when the one that waits longest does."),
+                  Gauge("timeout", "fettle_pg_archive_timeout_seconds",
+                        "archive_timeout: after so long a segment is archived half empty.")}},
       {.name = "wal_directory",
        .sql = "select coalesce(sum(size), 0) as bytes from pg_ls_waldir()",
        .labels = {},

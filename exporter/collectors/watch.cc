@@ -1,124 +1,132 @@
 #include "exporter/collectors/watch.h"
 
-#include <glob.h>
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <memory>
-#include <optional>
-#include <set>
-#include <system_error>
 #include <utility>
-
-#include "exporter/collectors/configured.h"
 
 namespace fettle::exporter {
 namespace {
 
-struct GlobFree {
-  void operator()(glob_t* found) const {
-    globfree(found);
-    delete found;
-  }
+struct Newest {
+  std::optional<double> at;
+  std::optional<double> bytes;
 };
 
-struct Totals {
-  std::size_t files = 0;
+struct Tally {
+  double good = 0;
+  double bad = 0;
   double bytes = 0;
-  double newest_bytes = 0;
-  std::optional<double> newest;  // seconds
+  std::map<std::string, Newest> newest;  // by repository
   std::optional<double> oldest;
+  std::optional<double> newest_bad;
+
+  void Add(const FoundBackup& found) {
+    ++good;
+    bytes += found.bytes.value_or(0);
+    Newest& mine = newest[found.repository];
+    if (!mine.at || found.at > *mine.at) mine = {found.at, found.bytes};
+    oldest = std::min(oldest.value_or(found.at), found.at);
+  }
+  void AddBad(const FoundBackup& found, double now) {
+    ++bad;
+    // One of the future says nothing of when it was made.
+    if (found.at > 0 && found.at <= now + WatchCollector::kFutureSeconds) {
+      newest_bad = std::max(newest_bad.value_or(found.at), found.at);
+    }
+  }
+  // Every repository must have one, and the one that lags most counts.
+  Newest Slowest() const {
+    std::optional<Newest> slowest;
+    for (const auto& [repository, one] : newest) {
+      if (!one.at) return {};
+      if (!slowest || *one.at < *slowest->at) slowest = one;
+    }
+    return slowest.value_or(Newest{});
+  }
 };
 
-double ModifiedAt(const struct stat& status) {
-  return static_cast<double>(status.st_mtim.tv_sec) +
-         static_cast<double>(status.st_mtim.tv_nsec) / 1e9;
-}
-
-void Add(Totals& totals, const struct stat& status) {
-  const double at = ModifiedAt(status);
-  const auto bytes = static_cast<double>(status.st_size);
-  ++totals.files;
-  totals.bytes += bytes;
-  if (!totals.newest || at > *totals.newest) {
-    totals.newest = at;
-    totals.newest_bytes = bytes;
-  }
-  totals.oldest = std::min(totals.oldest.value_or(at), at);
-}
-
-// The directory that must be there: all of the pattern before its first wildcard.
-std::string FixedDirectory(const std::string& pattern) {
-  const std::size_t wildcard = std::min(pattern.find_first_of("*?["), pattern.size());
-  const std::size_t slash = pattern.rfind('/', wildcard == 0 ? 0 : wildcard - 1);
-  return slash == 0 ? "/" : pattern.substr(0, slash);
+MetricFamily Gauge(std::string name, std::string help, Labels labels, double value) {
+  return {std::move(name), std::move(help), MetricType::kGauge, {{"", std::move(labels), value}}};
 }
 
 }  // namespace
 
-std::vector<WatchConfig> ReadWatchConfigs(yaml::Mapping& exporter) {
-  std::vector<WatchConfig> all;
-  std::set<std::string> seen;
-  exporter.ForEach("watch", [&](const yaml::Node& node) {
-    yaml::Mapping mapping(node, "exporter.watch", exporter.complaints());
-    WatchConfig config;
-    config.name = mapping.Require<std::string>("name");
-    if (!config.name.empty() && !seen.insert(config.name).second) {
-      mapping.Complain(PlaceOf(mapping, "name"), yaml::Shown(config.name) + " is watched twice");
-    }
-    config.interval = ReadInterval(mapping, config.interval);
-    if (const yaml::Node* files = mapping.Child("files")) {
-      yaml::Mapping inner(*files, "exporter.watch.files", exporter.complaints());
-      config.glob = inner.Require<std::string>("glob");
-      if (!config.glob.empty() && !config.glob.starts_with('/')) {
-        inner.Complain(PlaceOf(inner, "glob"),
-                       "glob must begin with /, not be " + yaml::Shown(config.glob));
-      }
-    } else if (const yaml::Node* restic = mapping.Child("restic")) {
-      mapping.Complain(restic->place, "restic is not supported by this version");
-    } else {
-      mapping.Complain(mapping.place(), "\"files\" is missing");
-    }
-    all.push_back(std::move(config));
-  });
-  return all;
+std::string_view ToString(BackupTool tool) {
+  switch (tool) {
+    case BackupTool::kRestic:
+      return "restic";
+    case BackupTool::kBorg:
+      return "borg";
+    case BackupTool::kPgbackrest:
+      return "pgbackrest";
+    case BackupTool::kBarman:
+      return "barman";
+    case BackupTool::kWalg:
+      return "wal_g";
+  }
+  return "";
 }
 
-Result<std::vector<MetricFamily>> WatchCollector::Collect(const CollectContext&) {
-  const std::string directory = FixedDirectory(config_.glob);
-  struct stat status {};
-  if (stat(directory.c_str(), &status) != 0) {
-    return Fail(Cause::kNotFound, "looking into {}: {}", directory,
-                std::generic_category().message(errno));
-  }
-  const std::unique_ptr<glob_t, GlobFree> found(new glob_t{});
-  const int code = ::glob(config_.glob.c_str(), GLOB_ERR | GLOB_NOSORT, nullptr, found.get());
-  if (code != 0 && code != GLOB_NOMATCH) {
-    return Fail(Cause::kDenied, "looking for {}: a directory cannot be read", config_.glob);
-  }
-  const std::size_t matches = code == 0 ? found->gl_pathc : 0;
-  if (matches > kFilesMax) {
-    return Fail(Cause::kLimit, "{} matches more than {} files", config_.glob, kFilesMax);
-  }
-  Totals totals;
-  for (std::size_t i = 0; i < matches; ++i) {
-    // One that has gone since is not there; directories are no files.
-    if (stat(found->gl_pathv[i], &status) == 0 && S_ISREG(status.st_mode)) Add(totals, status);
+std::string_view KindOf(const WatchConfig& config) {
+  struct Namer {
+    std::string_view operator()(const WatchFiles&) const { return "files"; }
+    std::string_view operator()(const WatchObjects&) const { return "s3"; }
+    std::string_view operator()(const WatchTool& tool) const { return ToString(tool.tool); }
+    std::string_view operator()(const WatchPing&) const { return "ping"; }
+  };
+  return std::visit(Namer{}, config.what);
+}
+
+std::vector<MetricFamily> WatchCollector::ShowWatched(const WatchConfig& config) {
+  const Labels labels{{"name", config.name}};
+  return {Gauge("fettle_watch_info", "What is watched.",
+                {{"name", config.name}, {"kind", std::string(KindOf(config))}}, 1),
+          Gauge("fettle_watch_expected_interval_seconds", "How often a new backup is expected.",
+                labels, ToSeconds(config.every)),
+          Gauge("fettle_watch_grace_seconds", "How much later than expected it is missed.", labels,
+                ToSeconds(config.grace))};
+}
+
+Result<std::vector<MetricFamily>> WatchCollector::Collect(const CollectContext& context) {
+  const Result<FoundBackups> found = watcher_->Look(context);
+  if (!found) return tl::unexpected(found.error());
+  const double now = ToSeconds(context.now.wall);
+  Tally tally;
+  for (const std::string& repository : found->repositories) tally.newest[repository];
+  for (const FoundBackup& backup : found->backups) {
+    const bool small = backup.bytes && *backup.bytes < static_cast<double>(config_.min_bytes);
+    if (backup.good && !small && backup.at > 0 && backup.at <= now + kFutureSeconds) {
+      tally.Add(backup);
+    } else {
+      tally.AddBad(backup, now);
+    }
   }
   const Labels labels{{"name", config_.name}};
-  std::vector<MetricFamily> all;
+  std::vector<MetricFamily> all = ShowWatched(config_);
   const auto show = [&](std::string name, std::string help, double value) {
-    all.push_back({std::move(name), std::move(help), MetricType::kGauge, {{"", labels, value}}});
+    all.push_back(Gauge(std::move(name), std::move(help), labels, value));
   };
-  show("fettle_watch_files", "Files that match.", static_cast<double>(totals.files));
-  show("fettle_watch_bytes", "Size of all files that match.", totals.bytes);
-  if (totals.newest) {
-    show("fettle_watch_newest_timestamp_seconds", "When the newest file was last written.",
-         *totals.newest);
-    show("fettle_watch_newest_bytes", "Size of the newest file.", totals.newest_bytes);
-    show("fettle_watch_oldest_timestamp_seconds", "When the oldest file was last written.",
-         *totals.oldest);
+  if (std::holds_alternative<WatchTool>(config_.what)) {
+    show("fettle_watch_backups", "Good backups that the tool lists.", tally.good);
+  } else {
+    show("fettle_watch_files", "Files or objects that match.", tally.good + tally.bad);
+    show("fettle_watch_bytes", "Size of all good files or objects that match.", tally.bytes);
+  }
+  show("fettle_watch_bad_backups",
+       "Backups that failed, are too small, or claim to be of the future.", tally.bad);
+  if (tally.newest_bad) {
+    show("fettle_watch_newest_bad_timestamp_seconds", "When the newest of those was made.",
+         *tally.newest_bad);
+  }
+  if (const Newest newest = tally.Slowest(); newest.at) {
+    show("fettle_watch_newest_timestamp_seconds", "When the newest good backup was made.",
+         *newest.at);
+    if (newest.bytes) {
+      show("fettle_watch_newest_bytes", "Size of the newest good backup.", *newest.bytes);
+    }
+  }
+  if (tally.oldest) {
+    show("fettle_watch_oldest_timestamp_seconds", "When the oldest good backup was made.",
+         *tally.oldest);
   }
   return all;
 }

@@ -26,7 +26,7 @@ Names AllKinds() {
 
 TEST(BuiltinRulesTest, ThereIsAPackForEveryKind) {
   EXPECT_EQ(AllKinds(), (Names{"backups", "cost", "docker", "fettle", "health", "host", "postgres",
-                               "redis", "s3", "watch"}));
+                               "redis", "s3", "wal_archives", "watch"}));
 }
 
 TEST(BuiltinRulesTest, OnlyWhatIsConfiguredIsJudgedAndFettleItself) {

@@ -9,7 +9,7 @@ namespace fettle {
 
 // True as soon as the condition holds; false if it does not within the time.
 inline bool WaitUntil(const std::function<bool()>& condition,
-                      std::chrono::milliseconds within = std::chrono::seconds(20)) {
+                      std::chrono::milliseconds within = std::chrono::seconds(60)) {
   const auto deadline = std::chrono::steady_clock::now() + within;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;

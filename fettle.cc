@@ -154,6 +154,13 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
               .clock = deps.clock,
               .metrics = metrics,
               .log = Log(deps.log, "webhook")}),
+      events({.brain = brain,
+              .store = *store,
+              .clock = deps.clock,
+              .metrics = metrics,
+              .log = Log(deps.log, "events"),
+              .alerts = alerts,
+              .publisher = gatherer}),
       telling({.brain = brain,
                .store = *store,
                .alerts = alerts,
@@ -222,6 +229,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
   for (const exporter::Scheduled& one : collectors) gatherer.Add(*one.collector, one.schedule);
   gatherer.Add(self, {});
   if (!pings.empty()) gatherer.Add(pings, {.origin = Origin::kEvent});
+  gatherer.Add(events, {});
   if (!config.backups.empty()) gatherer.Add(backups, {});
   samples.OnEventChange([this](std::span<const rules::LabelsPtr> changed, Time newest) {
     rules.OnEventChange(changed, newest);
@@ -251,6 +259,7 @@ Status Fettle::Parts::Restore(const Moment& now) {
     return While("reading the samples in --storage.path", s.error());
   }
   if (Status s = alerts.Restore(now); !s) return s;
+  if (Status s = events.Restore(now); !s) return s;
   if (Status s = telling.Restore(now); !s) return s;
   auto plan = PlanOf(config, transport);
   if (!plan) return While("reading templates", plan.error());

@@ -31,6 +31,7 @@
 #include "receivers/api/api.h"
 #include "receivers/backups/backups.h"
 #include "receivers/engine_ears.h"
+#include "receivers/events.h"
 #include "receivers/incidents_api.h"
 #include "receivers/intake.h"
 #include "receivers/mender.h"
@@ -127,6 +128,7 @@ struct Fettle::Parts {
   // Acts.
   receivers::Alerts alerts;
   receivers::WebhookIntake intake;
+  receivers::Events events;
   receivers::Telling telling;
   receivers::Api api;
   receivers::backups::Backups backups;

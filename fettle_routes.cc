@@ -143,6 +143,7 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
   router.Add("POST", "/api/v1/write", Role::kWebhook,
              [this](const HttpRequest& request) { return RemoteWrite(*this, request); });
   api.AddRoutes(router);
+  events.AddRoutes(router);
   incidents_api.AddRoutes(router);
   router.Add("GET", "/api/v1/rules", Role::kRead,
              [this](const HttpRequest& request) { return rules::ServeRules(rules, request); });

@@ -20,8 +20,6 @@
 namespace fettle {
 namespace {
 
-// Of all values of one answer together.
-constexpr std::size_t kAnswerBytesMax = 64 * 1024 * 1024;
 // How long past its deadline a statement gets to be cancelled, so that the connection stays of use.
 constexpr Millis kCancelGrace{1'000};
 // libpq's own sockets, also the one that cancels, give up on a silent network after this.
@@ -32,6 +30,9 @@ struct ConnectionFree {
 };
 struct ResultFree {
   void operator()(PGresult* result) const { PQclear(result); }
+};
+struct NotifyFree {
+  void operator()(PGnotify* notice) const { PQfreemem(notice); }
 };
 struct OptionsFree {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
@@ -172,7 +173,8 @@ struct Postgres::Impl {
   Result<ResultPtr> NextResult(const Deadline& deadline) const;
   void Cancel(const Deadline& grace);
   void Drain(const Deadline& deadline);
-  Result<PostgresRows> Collect(const Deadline& deadline, std::size_t rows_max);
+  Result<PostgresRows> Collect(const Deadline& deadline, std::size_t rows_max,
+                               std::size_t bytes_max);
 };
 
 Status Postgres::Impl::Wait(short events, const Deadline& deadline) const {
@@ -242,7 +244,8 @@ void Postgres::Impl::Drain(const Deadline& deadline) {
   }
 }
 
-Result<PostgresRows> Postgres::Impl::Collect(const Deadline& deadline, std::size_t rows_max) {
+Result<PostgresRows> Postgres::Impl::Collect(const Deadline& deadline, std::size_t rows_max,
+                                             std::size_t bytes_max) {
   PostgresRows out;
   std::size_t bytes = 0;
   for (;;) {
@@ -279,8 +282,8 @@ Result<PostgresRows> Postgres::Impl::Collect(const Deadline& deadline, std::size
         bytes += size;
         values.emplace_back(std::string(PQgetvalue(result, row, i), size));
       }
-      if (bytes > kAnswerBytesMax) {
-        return Fail(Cause::kLimit, "the answer has more than {} bytes", kAnswerBytesMax);
+      if (bytes > bytes_max) {
+        return Fail(Cause::kLimit, "the answer has more than {} bytes", bytes_max);
       }
     }
   }
@@ -358,7 +361,7 @@ Result<Postgres> Postgres::Connect(const Secret& dsn, Millis timeout) {
 
 Result<PostgresRows> Postgres::Query(const std::string& sql,
                                      const std::vector<std::string>& parameters, Millis timeout,
-                                     std::size_t rows_max) {
+                                     std::size_t rows_max, std::size_t bytes_max) {
   constexpr std::string_view kIntention = "querying postgres";
   PGconn* connection = impl_->connection.get();
   if (impl_->broken || PQstatus(connection) != CONNECTION_OK) {
@@ -375,7 +378,7 @@ Result<PostgresRows> Postgres::Query(const std::string& sql,
   // Row by row, so that an answer beyond the limit is never held whole.
   PQsetSingleRowMode(connection);
   const Status sent = impl_->SendAll(deadline);
-  Result<PostgresRows> rows = sent ? impl_->Collect(deadline, rows_max)
+  Result<PostgresRows> rows = sent ? impl_->Collect(deadline, rows_max, bytes_max)
                                    : Result<PostgresRows>(tl::unexpected(sent.error()));
   if (rows) return rows;
   Error error = rows.error();
@@ -386,6 +389,27 @@ Result<PostgresRows> Postgres::Query(const std::string& sql,
   }
   if (!impl_->broken) impl_->Drain(grace);
   return While(kIntention, error);
+}
+
+Result<bool> Postgres::WaitForNotice(int wake_fd, Millis timeout) {
+  PGconn* connection = impl_->connection.get();
+  const auto heard = [&] {
+    bool others = false;
+    while (const auto notice = std::unique_ptr<PGnotify, NotifyFree>(PQnotifies(connection))) {
+      others = others || notice->be_pid != PQbackendPID(connection);
+    }
+    return others;
+  };
+  if (heard()) return true;
+  const Deadline deadline(timeout);
+  std::array<pollfd, 2> wait{pollfd{PQsocket(connection), POLLIN, 0}, pollfd{wake_fd, POLLIN, 0}};
+  if (poll(wait.data(), wait.size(), deadline.PollMillis()) < 0 && errno != EINTR) {
+    return Fail(Cause::kUnavailable, "{}", std::generic_category().message(errno));
+  }
+  if (PQconsumeInput(connection) == 0 || PQstatus(connection) != CONNECTION_OK) {
+    return Fail(Cause::kUnavailable, "{}", impl_->Message(PQerrorMessage(connection)));
+  }
+  return heard();
 }
 
 int Postgres::ServerVersion() const { return PQserverVersion(impl_->connection.get()); }

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/claims.h"
 #include "common/clock.h"
 #include "common/result.h"
 
@@ -46,6 +47,10 @@ struct Batch {
   std::vector<Write> writes;
   std::vector<Erase> erasures;
   std::vector<std::string> audit;  // JSON bodies, appended to the chain in order
+  // Claims that must still be this process's, else kConflict, and claims that it gives back with
+  // this commit. Where a store has one user (SQLite, memory), every claim is its own.
+  std::vector<ClaimMark> held = {};
+  std::vector<ClaimMark> released = {};
 };
 
 struct RecordQuery {

@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/postgres_store.h"
 #include "common/sqlite_store.h"
 #include "tests/support/memory_store.h"
+#include "tests/support/postgres_server.h"
 #include "tests/support/recorded_log.h"
 #include "tests/support/temp_dir.h"
 
@@ -87,6 +89,49 @@ class SqliteBench final : public StoreBench {
   std::unique_ptr<SqliteStore> store_;
 };
 
+class PostgresBench final : public StoreBench {
+ public:
+  explicit PostgresBench(const Clock& clock)
+      : clock_(clock), database_(PostgresServer::Shared().CreateDatabase()) {
+    Reopen();
+  }
+  Store& store() override { return *store_; }
+  void Reopen() override {
+    store_.reset();
+    auto opened = PostgresStore::Open(
+        {clock_, random_, metrics_, log_.For("store")},
+        {.dsn = Secret::FromText(PostgresServer::Shared().Dsn(database_)), .id = "bench"});
+    FETTLE_CHECK(opened.has_value());
+    store_ = std::move(*opened);
+  }
+  void WhileNothingIsCommitted(const std::function<void()>& work) override {
+    auto intruder = Postgres::Connect(Secret::FromText(PostgresServer::Shared().Dsn(database_)),
+                                      Millis(10'000));
+    FETTLE_CHECK(intruder.has_value());
+    for (const char* sql : {"BEGIN", "SELECT seq FROM fettle_feed FOR UPDATE"}) {
+      FETTLE_CHECK(intruder->Query(sql, {}, Millis(5'000)).has_value());
+    }
+    work();
+    FETTLE_CHECK(intruder->Query("ROLLBACK", {}, Millis(5'000)).has_value());
+  }
+  void Tamper(std::int64_t seq, const std::string& body) override {
+    Run(fmt::format("UPDATE fettle_audit SET body='{}' WHERE seq={}", body, seq));
+  }
+  void DropNewestAudit() override {
+    Run("DELETE FROM fettle_audit WHERE seq=(SELECT max(seq) FROM fettle_audit)");
+  }
+
+ private:
+  void Run(const std::string& sql) { PostgresServer::Shared().Execute(sql, database_); }
+
+  const Clock& clock_;
+  const std::string database_;
+  SystemRandom random_;
+  Metrics metrics_;
+  RecordedLog log_;
+  std::unique_ptr<PostgresStore> store_;
+};
+
 }  // namespace
 
 std::vector<std::string> StoreBenches() { return {"Memory", "Sqlite"}; }
@@ -94,6 +139,7 @@ std::vector<std::string> StoreBenches() { return {"Memory", "Sqlite"}; }
 std::unique_ptr<StoreBench> MakeStoreBench(const std::string& kind, const Clock& clock) {
   if (kind == "Memory") return std::make_unique<MemoryBench>(clock);
   if (kind == "Sqlite") return std::make_unique<SqliteBench>(clock);
+  if (kind == "Postgres") return std::make_unique<PostgresBench>(clock);
   return nullptr;
 }
 

@@ -24,7 +24,7 @@ class StoreBench {
   virtual void DropNewestAudit() = 0;
 };
 
-// An empty store of each kind.
+// An empty store of each kind that needs no server; "Postgres" is another.
 std::vector<std::string> StoreBenches();
 std::unique_ptr<StoreBench> MakeStoreBench(const std::string& kind, const Clock& clock);
 

@@ -14,10 +14,12 @@
 #include "common/brain.h"
 #include "common/dial.h"
 #include "common/digest.h"
+#include "common/directory.h"
 #include "common/hands.h"
 #include "common/http_client.h"
 #include "common/http_server.h"
 #include "common/metrics.h"
+#include "common/postgres_store.h"
 #include "common/sqlite_store.h"
 #include "common/web_config.h"
 #include "common/yaml.h"
@@ -72,8 +74,22 @@ MatcherSyntax SyntaxOf(const AlertmanagerOptions& options) {
   return options.utf8_matchers ? MatcherSyntax::kUtf8 : MatcherSyntax::kFallback;
 }
 
-receivers::Api::Options ApiOptions(const AlertmanagerOptions& options, Random& random,
-                                   Time started) {
+// As the status of the cluster shows this one.
+Replica ShownAs(const AlertmanagerOptions& options, Random& random) {
+  std::string address = options.cluster_advertise_address;
+  if (address.empty()) address = options.cluster_address;
+  if (address.starts_with(':')) address = "127.0.0.1" + address;
+  if (address.starts_with("0.0.0.0:")) address.replace(0, 7, "127.0.0.1");
+  // Nothing is gossiped, so nothing listens there: any number that is nobody's will do.
+  if (address.ends_with(":0")) {
+    address = address.substr(0, address.rfind(':') + 1) +
+              std::to_string(32'768 + static_cast<int>(random.Next() % 28'000));
+  }
+  return {options.cluster_peer_name.empty() ? random.Uuid() : options.cluster_peer_name, address};
+}
+
+receivers::Api::Options ApiOptions(const AlertmanagerOptions& options, Random& random, Time started,
+                                   const PostgresStore* shared) {
   receivers::Api::Options api;
   api.prefix = RoutePrefix(options);
   api.own_version = VersionText();
@@ -84,18 +100,18 @@ receivers::Api::Options ApiOptions(const AlertmanagerOptions& options, Random& r
                      : std::max<std::size_t>(8, std::thread::hardware_concurrency());
   if (options.web_timeout > Millis(0)) api.answer_within = options.web_timeout;
   api.syntax = SyntaxOf(options);
-  if (options.cluster_address.empty()) return api;
-  std::string address = options.cluster_advertise_address;
-  if (address.empty()) address = options.cluster_address;
-  if (address.starts_with(':')) address = "127.0.0.1" + address;
-  if (address.starts_with("0.0.0.0:")) address.replace(0, 7, "127.0.0.1");
-  // Nothing is gossiped, so nothing listens there: any number that is nobody's will do.
-  if (address.ends_with(":0")) {
-    address = address.substr(0, address.rfind(':') + 1) +
-              std::to_string(32'768 + static_cast<int>(random.Next() % 28'000));
+  if (shared != nullptr) {
+    api.live_peers = [shared] {
+      std::vector<receivers::Api::Options::Peer> peers;
+      for (Replica& replica : shared->Live()) {
+        peers.push_back({std::move(replica.name), std::move(replica.address)});
+      }
+      return peers;
+    };
+  } else if (!options.cluster_address.empty()) {
+    Replica self = ShownAs(options, random);
+    api.peers.push_back({std::move(self.name), std::move(self.address)});
   }
-  const std::string& name = options.cluster_peer_name;
-  api.peers.push_back({name.empty() ? random.Uuid() : name, address});
   return api;
 }
 
@@ -109,6 +125,43 @@ Result<std::shared_ptr<const receivers::Plan>> LoadPlan(const AlertmanagerOption
       {transport, fmt::format("Alertmanager/{} {}", receivers::Api::kVersion, VersionText())});
 }
 
+struct OpenedStore {
+  DirectoryLock lock;
+  std::unique_ptr<Store> store;
+  PostgresStore* shared = nullptr;
+};
+
+// In the storage path; or a PostgreSQL that replicas share, and only this one's name there.
+Result<OpenedStore> OpenStore(const AlertmanagerProgram::Deps& deps,
+                              const AlertmanagerOptions& options, Metrics& metrics) {
+  constexpr std::string_view kPath = "opening --storage.path";
+  const Log log(deps.log, "store");
+  if (options.postgres_dsn_file.empty()) {
+    auto store = SqliteStore::Open({.clock = deps.clock, .metrics = metrics, .log = log},
+                                   {.directory = options.storage_path});
+    if (!store) return While(kPath, store.error());
+    return OpenedStore{{}, *std::move(store), nullptr};
+  }
+  if (Status made = CreatePrivateDirectory(options.storage_path); !made) {
+    return While(kPath, made.error());
+  }
+  Result<DirectoryLock> lock = DirectoryLock::Take(options.storage_path);
+  if (!lock) return While(kPath, lock.error());
+  const Result<std::string> id = ReplicaId(options.storage_path, deps.random);
+  if (!id) return While(kPath, id.error());
+  Replica self = ShownAs(options, deps.random);
+  if (options.cluster_peer_name.empty()) self.name = *id;
+  auto store = PostgresStore::Open(
+      {.clock = deps.clock, .random = deps.random, .metrics = metrics, .log = log},
+      {.dsn = Secret::FromFile(options.postgres_dsn_file),
+       .id = *id,
+       .name = self.name,
+       .address = self.address});
+  if (!store) return While("--store.postgres.dsn-file", store.error());
+  PostgresStore* const shared = store->get();
+  return OpenedStore{*std::move(lock), *std::move(store), shared};
+}
+
 constexpr std::string_view kPage = R"(<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Alertmanager</title></head>
 <body><h1>fettle alertmanager</h1><p>An Alertmanager without pages of its own: amtool, Grafana and
@@ -118,10 +171,10 @@ karma speak to its API at <a href="api/v2/status">api/v2</a>.</p></body></html>
 }  // namespace
 
 struct AlertmanagerProgram::Parts {
-  Parts(Deps d, AlertmanagerOptions o, WebConfig w, std::unique_ptr<Metrics> m,
-        std::unique_ptr<SqliteStore> s);
+  Parts(Deps d, AlertmanagerOptions o, WebConfig w, std::unique_ptr<Metrics> m, OpenedStore opened);
   ~Parts();
   Status Begin(AlertmanagerProgram& program);
+  void FollowOthers();
   Router MakeRouter(AlertmanagerProgram& program);
   HttpResponse ServeMetrics(const HttpRequest& request);
   void NoteLoad(const receivers::Plan* plan);
@@ -133,7 +186,9 @@ struct AlertmanagerProgram::Parts {
   const Log log;
   const std::unique_ptr<Metrics> metrics_owner;
   Metrics& metrics;
-  const std::unique_ptr<SqliteStore> store;
+  const DirectoryLock lock;  // of the storage path, if the store is elsewhere
+  const std::unique_ptr<Store> store;
+  PostgresStore* const shared;  // the same, if replicas share it
   Brain brain;
   HttpClient transport;
   HandPool fold{{.name = "fold", .threads = 1}};
@@ -147,7 +202,7 @@ struct AlertmanagerProgram::Parts {
 };
 
 AlertmanagerProgram::Parts::Parts(Deps d, AlertmanagerOptions o, WebConfig w,
-                                  std::unique_ptr<Metrics> m, std::unique_ptr<SqliteStore> s)
+                                  std::unique_ptr<Metrics> m, OpenedStore opened)
     : deps(d),
       options(std::move(o)),
       web(std::move(w)),
@@ -155,13 +210,16 @@ AlertmanagerProgram::Parts::Parts(Deps d, AlertmanagerOptions o, WebConfig w,
       log(deps.log, "alertmanager"),
       metrics_owner(std::move(m)),
       metrics(*metrics_owner),
-      store(std::move(s)),
+      lock(std::move(opened.lock)),
+      store(std::move(opened.store)),
+      shared(opened.shared),
       alerts({.brain = brain,
               .hands = fold,
               .store = *store,
               .clock = deps.clock,
               .metrics = metrics,
-              .log = Log(deps.log, "alerts")},
+              .log = Log(deps.log, "alerts"),
+              .replica = shared == nullptr ? "" : shared->name()},
              {.defaults = {.classic_names = options.classic_matchers},
               .gc_interval = options.alerts_gc_interval}),
       telling(
@@ -176,7 +234,8 @@ AlertmanagerProgram::Parts::Parts(Deps d, AlertmanagerOptions o, WebConfig w,
                [](const std::string& name) {
                  return std::make_unique<HandPool>(
                      HandPool::Options{.name = name, .threads = receivers::Lanes::kHandsPerLane});
-               }},
+               },
+           .replicas = shared},
           {.start_delay = options.start_delay,
            .external_url = ExternalUrl(options),
            .silences = {.retention = options.retention,
@@ -185,14 +244,15 @@ AlertmanagerProgram::Parts::Parts(Deps d, AlertmanagerOptions o, WebConfig w,
                         .silence_bytes_max = options.silence_bytes_max > 0
                                                  ? options.silence_bytes_max
                                                  : std::size_t{64} * 1024},
-           .told = {.retention = options.retention, .maintenance = options.maintenance_interval}}),
+           .told = {.retention = options.retention, .maintenance = options.maintenance_interval},
+           .on_loss = options.on_loss}),
       api({.brain = brain,
            .alerts = alerts,
            .telling = telling,
            .clock = deps.clock,
            .metrics = metrics,
            .log = Log(deps.log, "api")},
-          ApiOptions(options, deps.random, started)),
+          ApiOptions(options, deps.random, started, shared)),
       self({.brain = brain, .started = started, .version = VersionText()}) {}
 
 // What comes in ends first, then what is under way, then who decides.
@@ -205,6 +265,20 @@ AlertmanagerProgram::Parts::~Parts() {
     brain_thread.request_stop();
     brain_thread.join();
   }
+  // Nobody is left to hear of others, nor of what was asked of the store.
+  if (shared != nullptr) shared->Follow(nullptr);
+  (void)CommitAndWait(*store, {});
+}
+
+void AlertmanagerProgram::Parts::FollowOthers() {
+  shared->Follow([this](std::vector<Record> heard) {
+    brain.Finish([this, heard = std::move(heard)](const Moment& now) {
+      for (const Record& record : heard) {
+        alerts.Hear(record, now);
+        telling.Hear(record);
+      }
+    });
+  });
 }
 
 Status AlertmanagerProgram::Parts::Begin(AlertmanagerProgram& program) {
@@ -213,6 +287,7 @@ Status AlertmanagerProgram::Parts::Begin(AlertmanagerProgram& program) {
   const Moment now = deps.clock.Now();
   if (Status s = alerts.Restore(now); !s) return s;
   if (Status s = telling.Restore(now); !s) return s;
+  if (shared != nullptr) FollowOthers();
   telling.Use(*plan, now);
   for (std::string address : options.listen_addresses) {
     if (address.starts_with(':')) address = "0.0.0.0" + address;
@@ -307,10 +382,8 @@ Result<std::unique_ptr<AlertmanagerProgram>> AlertmanagerProgram::Start(
   Result<WebConfig> web = LoadWebConfig(options.web_config_file);
   if (!web) return tl::unexpected(web.error());
   auto metrics = std::make_unique<Metrics>();
-  auto store =
-      SqliteStore::Open({.clock = deps.clock, .metrics = *metrics, .log = Log(deps.log, "store")},
-                        {.directory = options.storage_path});
-  if (!store) return While("opening --storage.path", store.error());
+  Result<OpenedStore> store = OpenStore(deps, options, *metrics);
+  if (!store) return tl::unexpected(store.error());
   std::unique_ptr<AlertmanagerProgram> program(new AlertmanagerProgram(std::make_unique<Parts>(
       deps, std::move(options), *std::move(web), std::move(metrics), *std::move(store))));
   if (Status begun = program->parts_->Begin(*program); !begun) {

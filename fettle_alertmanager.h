@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/random.h"
 #include "common/result.h"
+#include "receivers/turns.h"
 
 namespace fettle {
 
@@ -34,6 +35,9 @@ struct AlertmanagerOptions {
   std::string cluster_address = "0.0.0.0:9094";  // "" is no cluster
   std::string cluster_advertise_address;
   std::string cluster_peer_name;
+  // Ours: the PostgreSQL that replicas share; without it the store is a file in storage_path.
+  std::string postgres_dsn_file;
+  receivers::OnLoss on_loss = receivers::OnLoss::kLocalIfSingleton;
   bool classic_matchers = false;  // --enable-feature=classic-mode
   bool utf8_matchers = false;     // --enable-feature=utf8-strict-mode
   LogLevel log_level = LogLevel::kInfo;

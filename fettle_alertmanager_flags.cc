@@ -95,6 +95,17 @@ std::string SetFormat(Options& options, const std::string& value) {
   return "";
 }
 
+std::string SetOnLoss(Options& options, const std::string& value) {
+  const std::optional<receivers::OnLoss> on_loss = receivers::ParseOnLoss(value);
+  if (!on_loss) {
+    return fmt::format(
+        "unknown value '{}' for --store.postgres.on-loss: local_if_singleton, observe or tell",
+        value);
+  }
+  options.on_loss = *on_loss;
+  return "";
+}
+
 std::vector<Flag> MakeFlags(bool& listen_given) {
   return {
       {"config.file", "alertmanager.yml", true, Text(&Options::config_file)},
@@ -153,6 +164,11 @@ std::vector<Flag> MakeFlags(bool& listen_given) {
       {"cluster.tls-config", "accepted", true, Accept},
       {"cluster.label", "accepted", true, Accept},
       {"cluster.allow-insecure-public-advertise-address-discovery", "accepted", false, Accept},
+      {"store.postgres.dsn-file", "file with the DSN of the PostgreSQL that replicas share", true,
+       Text(&Options::postgres_dsn_file)},
+      {"store.postgres.on-loss",
+       "who tells while it is away: local_if_singleton, observe (nobody) or tell (everybody)", true,
+       SetOnLoss},
       {"enable-feature", "classic-mode, utf8-strict-mode; others are accepted", true, SetFeatures},
       {"log.level", "debug, info, warn or error", true, SetLevel},
       {"log.format", "logfmt or json", true, SetFormat},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -21,9 +22,12 @@ RecordQuery AllOf(const char* kind) {
   return query;
 }
 
+// "owner." or "".
+std::string OwnerOf(const std::string& id) { return id.substr(0, id.rfind('.') + 1); }
+
 std::uint64_t SequenceOf(const std::string& id) {
   std::uint64_t sequence = 0;
-  std::from_chars(id.data(), id.data() + id.size(), sequence, 16);
+  std::from_chars(id.data() + OwnerOf(id).size(), id.data() + id.size(), sequence, 16);
   return sequence;
 }
 
@@ -74,7 +78,7 @@ void AlertLog::Append(std::shared_ptr<const Posting> posting, Store::Then then) 
   for (std::size_t i = 0; i < bodies.size(); ++i) {
     arrived.records.push_back({first + i, bodies[i].size()});
     batch.writes.push_back({.record = {.kind = kPostings,
-                                       .id = SequenceId(first + i),
+                                       .id = Own(SequenceId(first + i)),
                                        .key = {},
                                        .version = 0,
                                        .due_at = std::nullopt,
@@ -111,17 +115,22 @@ void AlertLog::Arrive(std::uint64_t first, Arrived arrived, const Moment& now) {
 
 Result<AlertLog::Restored> AlertLog::Restore() {
   Restored restored;
-  std::vector<std::uint64_t> through(kBuckets, 0);
+  std::map<std::string, std::vector<std::uint64_t>> through_of;  // by owner
+  const std::string own = Own("");
   const Result<std::vector<Record>> buckets = deps_.store.Read(AllOf(kBucket));
   if (!buckets) return While("restoring alerts", buckets.error());
   for (const Record& record : *buckets) {
     Result<DecodedLive> live = DecodeLive(record.body);
     if (!live) return While("restoring alerts, bucket " + record.id, live.error());
     const auto bucket = static_cast<std::size_t>(SequenceOf(record.id)) % kBuckets;
+    auto& through = through_of[OwnerOf(record.id)];
+    through.resize(kBuckets, 0);
     through[bucket] = live->through;
-    bucket_stored_[bucket] = true;
-    bucket_bytes_ += record.body.size();
-    next_sequence_ = std::max(next_sequence_, live->through + 1);
+    if (OwnerOf(record.id) == own) {
+      bucket_stored_[bucket] = true;
+      bucket_bytes_ += record.body.size();
+      next_sequence_ = std::max(next_sequence_, live->through + 1);
+    }
     std::move(live->alerts.begin(), live->alerts.end(), std::back_inserter(restored.live));
   }
   const Result<std::vector<Record>> postings = deps_.store.Read(AllOf(kPostings));
@@ -130,16 +139,30 @@ Result<AlertLog::Restored> AlertLog::Restore() {
     Result<Posting> posting = DecodePosting(record.body);
     if (!posting) return While("restoring alerts, posting " + record.id, posting.error());
     const std::uint64_t sequence = SequenceOf(record.id);
-    kept_.push_back({sequence, record.body.size()});
-    kept_bytes_ += record.body.size();
-    next_sequence_ = std::max(next_sequence_, sequence + 1);
+    auto& through = through_of[OwnerOf(record.id)];
+    through.resize(kBuckets, 0);
+    if (OwnerOf(record.id) == own) {
+      kept_.push_back({sequence, record.body.size()});
+      kept_bytes_ += record.body.size();
+      next_sequence_ = std::max(next_sequence_, sequence + 1);
+    }
     std::erase_if(posting->alerts, [&](const LiveAlert& alert) {
       return sequence <= through[BucketOf(alert.fingerprint)];
     });
     restored.postings.push_back(*std::move(posting));
   }
+  // Of several owners, in the order of their times.
+  std::stable_sort(restored.postings.begin(), restored.postings.end(),
+                   [](const Posting& a, const Posting& b) { return a.at < b.at; });
   next_to_fold_ = next_sequence_;
   return restored;
+}
+
+Result<std::optional<Posting>> AlertLog::Hear(const Record& record) {
+  if (record.kind != kPostings) return std::optional<Posting>();
+  Result<Posting> posting = DecodePosting(record.body);
+  if (!posting) return While("hearing of alerts " + record.id, posting.error());
+  return std::optional<Posting>(*std::move(posting));
 }
 
 void AlertLog::FoldIfHeavy(const Moment& now) {
@@ -163,7 +186,7 @@ void AlertLog::FoldBucket(unsigned bucket) {
     const std::size_t bytes = body.size();
     Batch batch;
     batch.writes.push_back({.record = {.kind = kBucket,
-                                       .id = fmt::format("{:02x}", bucket),
+                                       .id = Own(fmt::format("{:02x}", bucket)),
                                        .key = {},
                                        .version = 0,
                                        .due_at = std::nullopt,
@@ -194,7 +217,7 @@ void AlertLog::EraseFolded() {
   Batch batch;
   for (const Kept& record : kept_) {
     if (record.sequence > round_.through) break;
-    batch.erasures.push_back({.kind = kPostings, .id = SequenceId(record.sequence)});
+    batch.erasures.push_back({.kind = kPostings, .id = Own(SequenceId(record.sequence))});
   }
   deps_.store.Commit(std::move(batch), [this](Status status) {
     deps_.brain.Finish([this, status = std::move(status)](const Moment& now) {

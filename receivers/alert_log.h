@@ -6,6 +6,10 @@
 // transaction of its own, and then the folded postings are erased. Whatever is read back is
 // (bucket, postings after the bucket's number), so a crash between any two steps loses nothing.
 //
+// Where replicas share the store, each keeps postings and buckets of its own (their ids begin with
+// its name and a dot); a restart reads them all, and others' postings are folded as they are heard
+// of.
+//
 // Append() is safe from any thread; everything else belongs to the brain.
 #pragma once
 
@@ -16,6 +20,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "common/brain.h"
@@ -46,6 +52,8 @@ class AlertLog {
     Store& store;
     Metrics& metrics;
     Log log;
+    // This replica, where several share the store.
+    std::string owner = {};
     // On the brain, once for each stored posting, in the order of the sequence.
     std::function<void(const Posting&, const Moment&)> fold;
     // On the brain: what is believed now of one bucket.
@@ -60,9 +68,12 @@ class AlertLog {
   // Stores the posting and then folds it on the brain; `then` runs once, on some thread.
   void Append(std::shared_ptr<const Posting> posting, Store::Then then);
 
+  // The posting in a record that another replica has written, if it is one.
+  static Result<std::optional<Posting>> Hear(const Record& record);
+
   // What was stored, in order: first buckets, then postings. Blocks; before anything is appended.
   struct Restored {
-    std::vector<LiveAlert> live;
+    std::vector<LiveAlert> live;    // of replicas, the same alert more than once
     std::vector<Posting> postings;  // without what the buckets know already
   };
   Result<Restored> Restore();
@@ -77,6 +88,10 @@ class AlertLog {
     std::shared_ptr<const Posting> posting;
     std::vector<Kept> records;
   };
+  // The record's id.
+  std::string Own(const std::string& id) const {
+    return deps_.owner.empty() ? id : deps_.owner + "." + id;
+  }
   void Arrive(std::uint64_t first, Arrived arrived, const Moment& now);
   void FoldIfHeavy(const Moment& now);
   void FoldBucket(unsigned bucket);

@@ -32,6 +32,7 @@ Alerts::Alerts(Deps deps, Options options)
             .store = deps_.store,
             .metrics = deps_.metrics,
             .log = deps_.log,
+            .owner = deps_.replica,
             .fold = [this](const Posting& posting, const Moment& now) { Fold(posting, now); },
             .bucket =
                 [this](unsigned bucket) {
@@ -67,7 +68,14 @@ Alerts::~Alerts() {
 Status Alerts::Restore(const Moment& now) {
   Result<AlertLog::Restored> restored = log_.Restore();
   if (!restored) return tl::unexpected<Error>(restored.error());
-  for (LiveAlert& alert : restored->live) Believe(std::move(alert), now);
+  for (LiveAlert& alert : restored->live) {
+    // Several replicas may have kept what they believed: the last word counts.
+    const Live other = Find(alert.fingerprint);
+    const bool older =
+        other != nullptr && (other->updated_at > alert.updated_at ||
+                             (other->updated_at == alert.updated_at && other->lapsed));
+    if (!older) Believe(std::move(alert), now);
+  }
   for (Posting& posting : restored->postings) {
     for (LiveAlert& alert : posting.alerts) {
       if (posting.lapsed) {
@@ -128,6 +136,17 @@ void Alerts::Post(AlertBatch batch, Then then) {
   if (accepted) return;
   on_the_way_.fetch_sub(size);
   then(Fail(Cause::kUnavailable, "too many requests are waiting for a decision"));
+}
+
+void Alerts::Hear(const Record& record, const Moment& now) {
+  const Result<std::optional<Posting>> posting = AlertLog::Hear(record);
+  if (!posting) {
+    return deps_.log.Error("cannot read what another replica has stored",
+                           {{"err", posting.error().message}});
+  }
+  if (!*posting) return;
+  if (!(*posting)->lapsed) on_the_way_.fetch_add((*posting)->alerts.size());
+  Fold(**posting, now);
 }
 
 void Alerts::StoreWhatFits(Posting posting, std::string complaints, Then then, const Moment& now) {
@@ -205,7 +224,8 @@ Alerts::Live Alerts::PutLapsed(const LiveAlert& over, const Moment& now) {
 
 Alerts::Live Alerts::Believe(LiveAlert alert, const Moment& now) {
   auto live = std::make_shared<const LiveAlert>(std::move(alert));
-  live_.insert_or_assign(live->fingerprint, live);
+  const bool fresh = live_.insert_or_assign(live->fingerprint, live).second;
+  if (fresh) index_.Add(live->fingerprint, live->alert.labels);
   if (!live->alert.ResolvedAt(now.wall)) ends_.emplace(live->alert.ends_at, live->fingerprint);
   Changed();
   return live;
@@ -282,7 +302,10 @@ void Alerts::Forget(const Moment& now) {
            std::none_of(consumers_.begin(), consumers_.end(),
                         [&](AlertConsumer* consumer) { return consumer->Needs(fingerprint); });
   });
-  if (forgotten > 0) Changed();
+  if (forgotten == 0) return;
+  index_.Clear();
+  for (const auto& [fingerprint, live] : live_) index_.Add(fingerprint, live->alert.labels);
+  Changed();
 }
 
 std::shared_ptr<const AlertsSnapshot> Alerts::Snapshot() {
@@ -293,6 +316,16 @@ std::shared_ptr<const AlertsSnapshot> Alerts::Snapshot() {
   for (const auto& [fingerprint, live] : live_) fresh->alerts.push_back(live);
   snapshot_ = std::move(fresh);
   return snapshot_;
+}
+
+std::optional<std::vector<Alerts::Live>> Alerts::Among(const Matchers& matchers) const {
+  const auto fingerprints = index_.Among(matchers, kAmongMax);
+  if (!fingerprints) return std::nullopt;
+  std::vector<Live> found;
+  for (const std::uint64_t fingerprint : *fingerprints) {
+    if (Live live = Find(fingerprint); live != nullptr) found.push_back(std::move(live));
+  }
+  return found;
 }
 
 Result<std::shared_ptr<const AlertsSnapshot>> Alerts::Look(Millis timeout) {

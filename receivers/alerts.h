@@ -13,7 +13,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -21,6 +23,7 @@
 #include "common/brain.h"
 #include "receivers/alert_log.h"
 #include "receivers/consumer.h"
+#include "receivers/label_index.h"
 #include "receivers/posting.h"
 
 namespace fettle::receivers {
@@ -49,6 +52,7 @@ class Alerts final : public AlertSink {
     const Clock& clock;
     Metrics& metrics;
     Log log;
+    std::string replica = {};  // this one's name, where several share the store
   };
   Alerts(Deps deps, Options options);
   ~Alerts() override;
@@ -64,11 +68,17 @@ class Alerts final : public AlertSink {
   // The valid alerts are stored even if others of the batch are not; then `then` gets kInvalid with
   // one sentence a line. kUnavailable or kLimit if they could not be stored: post again later.
   void Post(AlertBatch batch, Then then) override;
+  // On the brain: what another replica has stored. Its alerts are folded like our own.
+  void Hear(const Record& record, const Moment& now);
   // A reload may change it; alerts that are there keep their end.
   void SetResolveTimeout(Millis timeout) { resolve_timeout_.store(timeout.count()); }
 
   // Built on demand, once a version.
   std::shared_ptr<const AlertsSnapshot> Snapshot();
+  // Those that can match, without looking at all of them; nullopt if it takes the snapshot to
+  // tell, or if they are many. Sorted by fingerprint. On the brain.
+  std::optional<std::vector<std::shared_ptr<const LiveAlert>>> Among(
+      const Matchers& matchers) const;
   // The same, asked from any other thread.
   Result<std::shared_ptr<const AlertsSnapshot>> Look(Millis timeout);
   // How many fire. On the brain.
@@ -83,6 +93,7 @@ class Alerts final : public AlertSink {
   static constexpr Millis kLookAgain{30'000};
   // Near the limit, the live set is searched for forgettable ones no more often than this.
   static constexpr Millis kForgetEvery{10'000};
+  static constexpr std::size_t kAmongMax = 5'000;
 
   void Append(std::shared_ptr<const Posting> posting, std::string complaints, Then then);
   void StoreWhatFits(Posting posting, std::string complaints, Then then, const Moment& now);
@@ -106,6 +117,7 @@ class Alerts final : public AlertSink {
   std::vector<AlertConsumer*> consumers_;
 
   std::map<std::uint64_t, Live> live_;             // by fingerprint
+  LabelIndex index_;                               // of live_
   std::set<std::pair<Time, std::uint64_t>> ends_;  // of those that still fire
   Brain::Ticket expiry_;
   Brain::Ticket garbage_;

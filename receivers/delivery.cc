@@ -5,15 +5,21 @@
 #include <algorithm>
 
 namespace fettle::receivers {
+namespace {
+
+constexpr const char* kTurnIsOver = "another replica may have taken over";
+
+}  // namespace
 
 std::string LaneOf(const Integration& integration) {
   return fmt::format("{}/{}[{}]", integration.receiver, integration.kind, integration.index);
 }
 
 void Delivery::Start(const DeliveryDeps& deps, const Integration& integration,
-                     Notification notification, BootTime deadline, Then then, const Moment& now) {
-  const std::shared_ptr<Delivery> delivery(
-      new Delivery(deps, integration, std::move(notification), deadline, std::move(then)));
+                     Notification notification, BootTime deadline, Then then, const Moment& now,
+                     std::shared_ptr<const Turn> turn) {
+  const std::shared_ptr<Delivery> delivery(new Delivery(
+      deps, integration, std::move(notification), deadline, std::move(then), std::move(turn)));
   delivery
       ->Count("alertmanager_notifications_total", "The total number of attempted notifications.")
       .Increment();
@@ -21,12 +27,14 @@ void Delivery::Start(const DeliveryDeps& deps, const Integration& integration,
 }
 
 Delivery::Delivery(const DeliveryDeps& deps, const Integration& integration,
-                   Notification notification, BootTime deadline, Then then)
+                   Notification notification, BootTime deadline, Then then,
+                   std::shared_ptr<const Turn> turn)
     : deps_(deps),
       integration_(integration),
       notification_(std::make_shared<const Notification>(std::move(notification))),
       deadline_(deadline),
-      then_(std::move(then)) {}
+      then_(std::move(then)),
+      turn_(std::move(turn)) {}
 
 prometheus::Counter& Delivery::Count(const char* name, const char* help, const char* reason) {
   Labels labels{{"integration", integration_.kind}, {"receiver_name", integration_.receiver}};
@@ -38,6 +46,7 @@ void Delivery::Try(const Moment& now) {
   if (deps_.stop.stop_requested()) {
     return End(Outcome::Failed({"the configuration was replaced"}, false), now);
   }
+  if (TurnIsOver(now.boot)) return End(Outcome::Failed({kTurnIsOver}, false), now);
   ++tries_;
   started_ = now.boot;
   struct Result {
@@ -55,6 +64,10 @@ void Delivery::Try(const Moment& now) {
         if (left <= Millis(0) || self->deps_.stop.stop_requested()) {
           result->outcome = Outcome::Failed({"no time was left to tell", Cause::kTimeout}, true,
                                             "contextDeadlineExceeded");
+          return;
+        }
+        if (self->TurnIsOver(begin)) {
+          result->outcome = Outcome::Failed({kTurnIsOver}, false);
           return;
         }
         result->outcome =

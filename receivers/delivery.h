@@ -16,6 +16,7 @@
 #include "common/random.h"
 #include "receivers/lanes.h"
 #include "receivers/notifier.h"
+#include "receivers/turns.h"
 
 namespace fettle::receivers {
 
@@ -38,12 +39,15 @@ class Delivery final : public std::enable_shared_from_this<Delivery> {
 
   // `then` runs once, on the brain.
   using Then = std::function<void(const Outcome& outcome, const Moment& now)>;
+  // With a turn, each try begins only while that holds.
   static void Start(const DeliveryDeps& deps, const Integration& integration,
-                    Notification notification, BootTime deadline, Then then, const Moment& now);
+                    Notification notification, BootTime deadline, Then then, const Moment& now,
+                    std::shared_ptr<const Turn> turn = nullptr);
 
  private:
   Delivery(const DeliveryDeps& deps, const Integration& integration, Notification notification,
-           BootTime deadline, Then then);
+           BootTime deadline, Then then, std::shared_ptr<const Turn> turn);
+  bool TurnIsOver(BootTime now) const { return turn_ != nullptr && !turn_->Holds(now); }
   void Try(const Moment& now);
   void Tried(Outcome outcome, Micros took, const Moment& now);
   void End(const Outcome& outcome, const Moment& now);
@@ -55,6 +59,7 @@ class Delivery final : public std::enable_shared_from_this<Delivery> {
   const std::shared_ptr<const Notification> notification_;
   const BootTime deadline_;
   Then then_;
+  const std::shared_ptr<const Turn> turn_;
   int tries_ = 0;
   BootTime started_{};
   double wait_ms_ = static_cast<double>(kFirstWait.count());

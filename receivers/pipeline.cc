@@ -75,32 +75,57 @@ void Pipeline::Run(Flush flush, Dispatcher::Deps::Then then) {
   for (const Integration& integration : receiver->second) TellOne(round, integration, now);
 }
 
+Reason Pipeline::WhyTellNow(const Round& round, const Integration& integration,
+                            const Ear& ear) const {
+  return WhyTell(deps_.told.Find(ear), round.state, round.flush.route->repeat_interval,
+                 integration.send_resolved, round.flush.now.wall);
+}
+
+void Pipeline::TellLater(const std::shared_ptr<Round>& round, const Integration& integration,
+                         Millis wait, const Moment& now) {
+  if (now.boot + wait >= round->flush.deadline) return Answered(round, false, now);
+  deps_.delivery.brain.At(now.boot + wait,
+                          [self = shared_from_this(), round, &integration](const Moment& later) {
+                            self->TellOne(round, integration, later);
+                          });
+}
+
 void Pipeline::TellOne(const std::shared_ptr<Round>& round, const Integration& integration,
                        const Moment& now) {
-  const Flush& flush = round->flush;
   if (deps_.delivery.stop.stop_requested()) return Answered(round, false, now);
-  Ear ear{flush.group_key, integration.receiver, integration.kind, integration.index};
-  if (deps_.under_way.contains(UnderWay(ear))) {
-    // A pipeline before this one is still telling the same; what it has told is known afterwards.
-    if (now.boot + kLookAgain >= flush.deadline) return Answered(round, false, now);
-    deps_.delivery.brain.At(now.boot + kLookAgain,
-                            [self = shared_from_this(), round, &integration](const Moment& later) {
-                              self->TellOne(round, integration, later);
-                            });
-    return;
+  const Ear ear{round->flush.group_key, integration.receiver, integration.kind, integration.index};
+  // A pipeline before this one is still telling the same; what it has told is known afterwards.
+  if (deps_.under_way.contains(UnderWay(ear)))
+    return TellLater(round, integration, kLookAgain, now);
+  if (WhyTellNow(*round, integration, ear) == Reason::kNothingNew) {
+    return Answered(round, true, now);
   }
-  const Reason reason = WhyTell(deps_.told.Find(ear), round->state, flush.route->repeat_interval,
-                                integration.send_resolved, flush.now.wall);
-  if (reason == Reason::kNothingNew) return Answered(round, true, now);
   if (!integration.send_resolved && round->state.firing.empty()) {
-    return Record(round, ear, {}, now);  // nothing to say, but nothing fires any more
+    return Record(round, ear, {}, nullptr, now);  // nothing to say, but nothing fires any more
   }
-  Send(round, integration, ear, reason, now);
+  deps_.under_way.insert(UnderWay(ear));
+  if (deps_.turns == nullptr) return Send(round, integration, ear, nullptr, now);
+  deps_.turns->Take(
+      "tell/" + IdOf(ear),
+      [self = shared_from_this(), round, &integration, ear](
+          Turns::Verdict verdict, const std::shared_ptr<Turn>& turn, const Moment& later) {
+        self->Refresh(*round, later);
+        const bool mine = verdict == Turns::Verdict::kMine || verdict == Turns::Verdict::kNobodys;
+        if (mine && self->WhyTellNow(*round, integration, ear) != Reason::kNothingNew) {
+          return self->Send(round, integration, ear, turn, later);
+        }
+        self->deps_.under_way.erase(UnderWay(ear));
+        self->Release(turn);
+        // Somebody else has told meanwhile, or is about to.
+        if (mine) return Answered(round, true, later);
+        self->TellLater(round, integration, kTakeAgain, later);
+      });
 }
 
 void Pipeline::Send(const std::shared_ptr<Round>& round, const Integration& integration,
-                    const Ear& ear, Reason reason, const Moment& now) {
+                    const Ear& ear, const std::shared_ptr<Turn>& turn, const Moment& now) {
   const Flush& flush = round->flush;
+  const Reason reason = WhyTellNow(*round, integration, ear);
   Notification notification;
   notification.receiver = integration.receiver;
   notification.group_key = flush.group_key;
@@ -115,28 +140,51 @@ void Pipeline::Send(const std::shared_ptr<Round>& round, const Integration& inte
   const ToldEntry* entry = deps_.told.Find(ear);
   if (entry != nullptr && reason != Reason::kFirst) notification.data = entry->data;
 
-  deps_.under_way.insert(UnderWay(ear));
   auto data = notification.data;
   Delivery::Start(
       deps_.delivery, integration, std::move(notification), flush.deadline,
-      [self = shared_from_this(), round, ear, data](const Outcome& outcome, const Moment& later) {
+      [self = shared_from_this(), round, ear, data, turn](const Outcome& outcome,
+                                                          const Moment& later) {
         self->deps_.under_way.erase(UnderWay(ear));
-        if (!outcome.status) return Answered(round, false, later);
+        if (!outcome.status) {
+          self->Release(turn);
+          return Answered(round, false, later);
+        }
         auto remembered = data;
         for (const auto& [name, value] : outcome.data) remembered.insert_or_assign(name, value);
-        self->Record(round, ear, std::move(remembered), later);
+        self->Record(round, ear, std::move(remembered), turn, later);
       },
-      now);
+      now, turn);
 }
 
 void Pipeline::Record(const std::shared_ptr<Round>& round, const Ear& ear,
-                      std::map<std::string, std::string> data, const Moment& now) {
+                      std::map<std::string, std::string> data, const std::shared_ptr<Turn>& turn,
+                      const Moment& now) {
   ToldEntry entry;
   entry.at = now.wall;
   entry.state = round->state;
   entry.data = std::move(data);
-  deps_.told.Record(ear, std::move(entry), round->flush.route->repeat_interval,
-                    [round](const Status&, const Moment& later) { Answered(round, true, later); });
+  std::vector<ClaimMark> released;
+  if (deps_.turns != nullptr) released = deps_.turns->End(turn);
+  deps_.told.Record(
+      ear, std::move(entry), round->flush.route->repeat_interval,
+      [round](const Status&, const Moment& later) { Answered(round, true, later); },
+      std::move(released));
+}
+
+void Pipeline::Refresh(Round& round, const Moment& now) const {
+  if (!deps_.find) return;
+  for (NotifiedAlert& alert : round.flush.alerts) {
+    if (alert.resolved) continue;
+    const auto live = deps_.find(alert.live->fingerprint);
+    if (live == nullptr || !live->alert.ResolvedAt(now.wall)) continue;
+    alert = {live, true};
+  }
+  round.state = StateOf(round.flush.alerts);
+}
+
+void Pipeline::Release(const std::shared_ptr<Turn>& turn) {
+  if (deps_.turns != nullptr) deps_.turns->Release(turn);
 }
 
 void Pipeline::Answered(const std::shared_ptr<Round>& round, bool told, const Moment& now) {

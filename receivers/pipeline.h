@@ -20,6 +20,7 @@
 #include "receivers/inhibitor.h"
 #include "receivers/silences.h"
 #include "receivers/told.h"
+#include "receivers/turns.h"
 
 namespace fettle::receivers {
 
@@ -34,6 +35,9 @@ class Pipeline final : public std::enable_shared_from_this<Pipeline> {
     // Who is being told of what at this moment, also by a pipeline that a reload has replaced.
     std::set<std::string>& under_way;
     std::string external_url;
+    // Where several replicas tell: whose turn it is, and what is believed of an alert now.
+    Turns* turns = nullptr;
+    std::function<std::shared_ptr<const LiveAlert>(std::uint64_t fingerprint)> find = {};
   };
   using Receivers = std::map<std::string, std::vector<Integration>>;
   Pipeline(Deps deps, Receivers receivers);
@@ -57,13 +61,24 @@ class Pipeline final : public std::enable_shared_from_this<Pipeline> {
     std::function<bool(const Flush& flush, const NotifiedAlert& alert)> keeps_quiet;
   };
   static constexpr Millis kLookAgain{100};
+  // How often another replica's turn is asked for.
+  static constexpr Millis kTakeAgain{500};
 
+  // Tells if there is something new and nobody else is telling it.
   void TellOne(const std::shared_ptr<Round>& round, const Integration& integration,
                const Moment& now);
+  Reason WhyTellNow(const Round& round, const Integration& integration, const Ear& ear) const;
+  // Until the deadline; then nobody has been told.
+  void TellLater(const std::shared_ptr<Round>& round, const Integration& integration, Millis wait,
+                 const Moment& now);
   void Send(const std::shared_ptr<Round>& round, const Integration& integration, const Ear& ear,
-            Reason reason, const Moment& now);
+            const std::shared_ptr<Turn>& turn, const Moment& now);
   void Record(const std::shared_ptr<Round>& round, const Ear& ear,
-              std::map<std::string, std::string> data, const Moment& now);
+              std::map<std::string, std::string> data, const std::shared_ptr<Turn>& turn,
+              const Moment& now);
+  // What is over by now is not told as firing: another replica may have told its end.
+  void Refresh(Round& round, const Moment& now) const;
+  void Release(const std::shared_ptr<Turn>& turn);
   static void Answered(const std::shared_ptr<Round>& round, bool told, const Moment& now);
 
   Deps deps_;

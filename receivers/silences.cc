@@ -69,8 +69,9 @@ Status Silences::Check(const Silence& silence, Time now) const {
   }
   const auto matches_empty = [](const Matcher& m) { return m.Matches(std::string_view()); };
   if (std::all_of(silence.matchers.begin(), silence.matchers.end(), matches_empty)) {
-    return Fail(Cause::kInvalid,
-                "invalid silence: matcher set 0: at least one matcher must not match the empty string");
+    return Fail(
+        Cause::kInvalid,
+        "invalid silence: matcher set 0: at least one matcher must not match the empty string");
   }
   if (const std::size_t bytes = Bytes(silence); bytes > options_.silence_bytes_max) {
     return Fail(Cause::kLimit, "silence exceeded maximum size: {} bytes (limit: {} bytes)", bytes,
@@ -192,6 +193,15 @@ void Silences::Believe(Silence silence) {
   if (!known) newest_.emplace_back(++last_number_, id);
   ++version_;
   kept_.Set(static_cast<double>(silences_.size()));
+}
+
+Status Silences::Hear(const Record& record) {
+  if (record.kind != kKind) return {};
+  Result<Silence> silence = DecodeSilence(record.body);
+  if (!silence) return While("hearing of silence " + record.id, silence.error());
+  const std::shared_ptr<const Silence> known = Find(silence->id);
+  if (known == nullptr || known->updated_at <= silence->updated_at) Believe(*std::move(silence));
+  return {};
 }
 
 std::vector<std::string> Silences::Quieting(std::uint64_t fingerprint, const Labels& labels,

@@ -75,6 +75,9 @@ class Silences {
   using ExpireThen = std::function<void(Status)>;
   void Expire(const std::string& id, ExpireThen then);
 
+  // What another replica has stored; the last word counts.
+  Status Hear(const Record& record);
+
   // The active ones that keep the alert quiet, sorted.
   std::vector<std::string> Quieting(std::uint64_t fingerprint, const Labels& labels, Time now);
   std::shared_ptr<const Silence> Find(const std::string& id) const;

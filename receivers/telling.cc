@@ -33,7 +33,12 @@ Telling::Telling(Deps deps, Options options)
                 options_.silences),
       told_(
           {.brain = deps_.brain, .store = deps_.store, .metrics = deps_.metrics, .log = deps_.log},
-          options_.told) {}
+          options_.told) {
+  if (deps_.replicas == nullptr) return;
+  turns_ = std::make_unique<Turns>(
+      Turns::Deps{.brain = deps_.brain, .replicas = *deps_.replicas, .store = deps_.store},
+      options_.on_loss);
+}
 
 Telling::~Telling() {
   Stop();
@@ -77,7 +82,9 @@ void Telling::Use(std::shared_ptr<const Plan> plan, const Moment& now) {
                      .silences = silences_,
                      .told = told_,
                      .under_way = under_way_,
-                     .external_url = options_.external_url},
+                     .external_url = options_.external_url,
+                     .turns = turns_.get(),
+                     .find = [this](std::uint64_t id) { return deps_.alerts.Find(id); }},
       plan->receivers);
   next->dispatcher = std::make_unique<Dispatcher>(
       Dispatcher::Deps{
@@ -113,6 +120,13 @@ void Telling::CountPlan() {
   count("alertmanager_integrations", "Number of configured integrations.", integrations);
   count("alertmanager_inhibition_rules", "Number of configured inhibition rules.",
         in_force_->inhibitor.rules());
+}
+
+void Telling::Hear(const Record& record) {
+  Status heard = silences_.Hear(record);
+  if (heard) heard = told_.Hear(record);
+  if (heard) return;
+  deps_.log.Error("cannot read what another replica has stored", {{"err", heard.error().message}});
 }
 
 void Telling::Consider(const LiveAlert& alert, const Moment& now) {

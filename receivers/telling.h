@@ -29,6 +29,7 @@
 #include "receivers/silences.h"
 #include "receivers/teller.h"
 #include "receivers/told.h"
+#include "receivers/turns.h"
 
 namespace fettle::receivers {
 
@@ -58,6 +59,7 @@ class Telling final : public AlertConsumer, public Quiet, public Teller {
     Silences::Options silences;
     Told::Options told;
     std::size_t groups_max = 500'000;
+    OnLoss on_loss = OnLoss::kLocalIfSingleton;
   };
   struct Deps {
     Brain& brain;
@@ -69,6 +71,8 @@ class Telling final : public AlertConsumer, public Quiet, public Teller {
     Log log;
     // A small pool for one receiver, named; about Lanes::kHandsPerLane threads.
     Lanes::MakeHands make_hands;
+    // The others that tell from the same store, if there may be any.
+    Replicas* replicas = nullptr;
   };
   Telling(Deps deps, Options options);
   ~Telling() override;
@@ -79,6 +83,9 @@ class Telling final : public AlertConsumer, public Quiet, public Teller {
   void Use(std::shared_ptr<const Plan> plan, const Moment& now);
   // Ends what is being told and tells nothing more. Any thread.
   void Stop() { stop_.request_stop(); }
+
+  // What another replica has stored.
+  void Hear(const Record& record);
 
   void Consider(const LiveAlert& alert, const Moment& now) override;
   bool Needs(std::uint64_t fingerprint) const override;
@@ -120,6 +127,7 @@ class Telling final : public AlertConsumer, public Quiet, public Teller {
   Lanes lanes_;
   Silences silences_;
   Told told_;
+  std::unique_ptr<Turns> turns_;  // if there are replicas
   std::set<std::string> under_way_;
   BootTime not_before_{};
   std::shared_ptr<InForce> in_force_;

@@ -10,12 +10,6 @@ namespace {
 
 constexpr const char* kKind = "told";
 
-// Group keys may be longer than a record's id.
-std::string IdOf(const Ear& ear) {
-  return Hex(Sha256(
-      fmt::format("{}\xff{}\xff{}\xff{}", ear.receiver, ear.kind, ear.index, ear.group_key)));
-}
-
 bool IsSubset(const std::vector<std::uint64_t>& part, const std::vector<std::uint64_t>& whole) {
   return std::includes(whole.begin(), whole.end(), part.begin(), part.end());
 }
@@ -66,6 +60,12 @@ Result<ToldEntry> Decode(std::string_view body) {
 }
 
 }  // namespace
+
+// Group keys may be longer than a record's id.
+std::string IdOf(const Ear& ear) {
+  return Hex(Sha256(
+      fmt::format("{}\xff{}\xff{}\xff{}", ear.receiver, ear.kind, ear.index, ear.group_key)));
+}
 
 std::string_view ToString(Reason reason) {
   switch (reason) {
@@ -130,7 +130,8 @@ const ToldEntry* Told::Find(const Ear& ear) const {
   return found == entries_.end() ? nullptr : &found->second;
 }
 
-void Told::Record(const Ear& ear, ToldEntry entry, Millis repeat_interval, Then then) {
+void Told::Record(const Ear& ear, ToldEntry entry, Millis repeat_interval, Then then,
+                  std::vector<ClaimMark> released) {
   entry.expires_at = entry.at + std::min(2 * repeat_interval, options_.retention);
   fettle::Record record;
   record.kind = kKind;
@@ -141,6 +142,7 @@ void Told::Record(const Ear& ear, ToldEntry entry, Millis repeat_interval, Then 
   kept_.Set(static_cast<double>(entries_.size()));
   Batch batch;
   batch.writes.push_back({.record = std::move(record)});
+  batch.released = std::move(released);
   deps_.store.Commit(std::move(batch), [this, then = std::move(then)](Status status) mutable {
     deps_.brain.Finish(
         [this, then = std::move(then), status = std::move(status)](const Moment& now) {
@@ -151,6 +153,17 @@ void Told::Record(const Ear& ear, ToldEntry entry, Millis repeat_interval, Then 
           then(status, now);
         });
   });
+}
+
+Status Told::Hear(const fettle::Record& record) {
+  if (record.kind != kKind) return {};
+  Result<ToldEntry> entry = Decode(record.body);
+  if (!entry) return While("hearing of what was told, entry " + record.id, entry.error());
+  const auto known = entries_.find(record.id);
+  if (known != entries_.end() && known->second.at > entry->at) return {};
+  entries_.insert_or_assign(record.id, *std::move(entry));
+  kept_.Set(static_cast<double>(entries_.size()));
+  return {};
 }
 
 void Told::Maintain(const Moment& now) {

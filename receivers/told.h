@@ -54,6 +54,8 @@ enum class Reason {
 };
 // "first notification", as Alertmanager's messages carry it.
 std::string_view ToString(Reason reason);
+// Names an ear in records and claims.
+std::string IdOf(const Ear& ear);
 
 // `entry` may be nullptr: never told.
 Reason WhyTell(const ToldEntry* entry, const GroupState& now_is, Millis repeat_interval,
@@ -80,8 +82,12 @@ class Told {
   Status Restore(const Moment& now);
   const ToldEntry* Find(const Ear& ear) const;
   // `then` runs on the brain, once it is stored or could not be. `entry.expires_at` is set here.
+  // The claim under which it was told, if any, is given back with it.
   using Then = std::function<void(Status, const Moment& now)>;
-  void Record(const Ear& ear, ToldEntry entry, Millis repeat_interval, Then then);
+  void Record(const Ear& ear, ToldEntry entry, Millis repeat_interval, Then then,
+              std::vector<ClaimMark> released = {});
+  // What another replica has stored; the last telling counts.
+  Status Hear(const fettle::Record& record);
   std::size_t size() const { return entries_.size(); }
 
  private:

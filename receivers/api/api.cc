@@ -151,13 +151,15 @@ HttpResponse Api::GetStatus(const HttpRequest&) {
                                      [this](const Moment&) { return deps_.telling.PlanInForce(); });
   if (!plan) return Busy(plan.error());
   JsonWriter json(JsonWriter::Options{.escape_html = true});
+  const std::vector<Options::Peer> peers =
+      options_.live_peers ? options_.live_peers() : options_.peers;
   json.BeginObject().Key("cluster").BeginObject();
-  if (!options_.peers.empty()) json.Field("name", options_.peers.front().name);
+  if (!peers.empty()) json.Field("name", peers.front().name);
   json.Key("peers").BeginArray();
-  for (const Options::Peer& peer : options_.peers) {
+  for (const Options::Peer& peer : peers) {
     json.BeginObject().Field("address", peer.address).Field("name", peer.name).EndObject();
   }
-  json.EndArray().Field("status", options_.peers.empty() ? "disabled" : "ready").EndObject();
+  json.EndArray().Field("status", peers.empty() ? "disabled" : "ready").EndObject();
   json.Key("config").BeginObject();
   json.Field("original", *plan == nullptr ? std::string() : (*plan)->config.original).EndObject();
   json.Field("uptime", FormatRfc3339(options_.started));

@@ -43,6 +43,8 @@ class Api {
       std::string address;
     };
     std::vector<Peer> peers;
+    // Where replicas come and go: who lives now, instead of `peers`.
+    std::function<std::vector<Peer>()> live_peers = {};
   };
   struct Deps {
     Brain& brain;

@@ -102,18 +102,24 @@ ApiResult<Api::Filter> Api::ReadFilter(const HttpRequest& request) const {
   return filter;
 }
 
+// Whatever the brain is asked holds its own: it may come to it after nobody waits any more.
 Result<bool> Api::Judge(const Filter& filter, std::vector<AlertView>& views) {
   for (std::size_t begin = 0; begin < views.size(); begin += kAskedAtOnceMax) {
     const std::size_t end = std::min(views.size(), begin + kAskedAtOnceMax);
-    Result<bool> judged = deps_.brain.Call(
-        options_.answer_within, [this, &filter, &views, begin, end](const Moment&) {
-          for (std::size_t i = begin; i < end; ++i) {
-            const LiveAlert& live = *views[i].live;
-            views[i].quiet = deps_.telling.QuietOf(live.fingerprint, live.alert.labels, filter.now);
+    std::vector<std::shared_ptr<const LiveAlert>> asked;
+    for (std::size_t i = begin; i < end; ++i) asked.push_back(views[i].live);
+    Result<std::vector<QuietState>> judged = deps_.brain.Call(
+        options_.answer_within,
+        [&telling = deps_.telling, asked = std::move(asked), now = filter.now](const Moment&) {
+          std::vector<QuietState> states;
+          states.reserve(asked.size());
+          for (const auto& live : asked) {
+            states.push_back(telling.QuietOf(live->fingerprint, live->alert.labels, now));
           }
-          return true;
+          return states;
         });
-    if (!judged) return judged;
+    if (!judged) return tl::unexpected<Error>(judged.error());
+    for (std::size_t i = begin; i < end; ++i) views[i].quiet = std::move((*judged)[i - begin]);
   }
   return true;
 }
@@ -123,16 +129,20 @@ ApiResult<std::vector<AlertView>> Api::Wanted(const Filter& filter) {
     return tl::unexpected<ApiError>({503, 0, error.message});
   };
   struct Seen {
-    std::shared_ptr<const AlertsSnapshot> snapshot;
+    std::optional<std::vector<std::shared_ptr<const LiveAlert>>> few;
+    std::shared_ptr<const AlertsSnapshot> all;
     std::shared_ptr<const Plan> plan;
   };
-  const auto seen = deps_.brain.Call(options_.answer_within, [this](const Moment&) {
-    return Seen{deps_.alerts.Snapshot(), deps_.telling.PlanInForce()};
-  });
+  const auto seen =
+      deps_.brain.Call(options_.answer_within, [this, matchers = filter.matchers](const Moment&) {
+        Seen s{deps_.alerts.Among(matchers), nullptr, deps_.telling.PlanInForce()};
+        if (!s.few) s.all = deps_.alerts.Snapshot();
+        return s;
+      });
   if (!seen) return busy(seen.error());
   const Plan* plan = seen->plan.get();
   std::vector<AlertView> views;
-  for (const auto& live : seen->snapshot->alerts) {
+  for (const auto& live : seen->few ? *seen->few : seen->all->alerts) {
     if (live->alert.ends_at < filter.now || !Passes(filter.matchers, live->alert.labels)) continue;
     AlertView view{live, {}, {}};
     if (plan != nullptr) {
@@ -252,13 +262,14 @@ HttpResponse Api::GetGroups(const HttpRequest& request) {
     std::vector<std::vector<std::string>> muted_by;
     std::shared_ptr<const Plan> plan;
   };
-  const auto seen = deps_.brain.Call(options_.answer_within, [this, &filter](const Moment&) {
-    Seen s{deps_.telling.Groups(), {}, deps_.telling.PlanInForce()};
-    for (const auto& group : s.groups) {
-      s.muted_by.push_back(deps_.telling.MutedBy(*group.route, filter->now));
-    }
-    return s;
-  });
+  const auto seen =
+      deps_.brain.Call(options_.answer_within, [this, now = filter->now](const Moment&) {
+        Seen s{deps_.telling.Groups(), {}, deps_.telling.PlanInForce()};
+        for (const auto& group : s.groups) {
+          s.muted_by.push_back(deps_.telling.MutedBy(*group.route, now));
+        }
+        return s;
+      });
   if (!seen) return Busy(seen.error());
 
   // An alert may be in several groups; its receivers are those of all of them that are wanted.

@@ -15,9 +15,6 @@ using yaml::Node;
 
 constexpr const char* kSlackPostMessage = "https://slack.com/api/chat.postMessage";
 
-// Kinds of a receiver that Alertmanager has and this version has not yet.
-constexpr std::array kLaterKinds = {"jira_configs"};
-
 bool Given(const Node* node) { return node != nullptr && node->kind != Node::Kind::kNull; }
 
 bool IsHttpUrl(std::string_view url) {
@@ -239,12 +236,6 @@ ReceiverConfig ReadReceiver(const Node& node, const std::string& what, const Glo
       const std::string name = fmt::format("{}.{}[{}]", what, kind.key, index++);
       receiver.others.push_back(ReadOther(item, name, kind, global, complaints));
     });
-  }
-  for (const char* kind : kLaterKinds) {
-    const Node* later = m.Child(kind);
-    if (!Given(later)) continue;
-    if (later->kind == Node::Kind::kSequence && later->items.empty()) continue;
-    m.Complain(later->place, fmt::format("{} is not supported by this version", kind));
   }
   return receiver;
 }

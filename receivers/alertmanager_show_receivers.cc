@@ -403,6 +403,24 @@ void AddRocketchatList(const Node& node, const char* key, Tree& tree) {
   tree.Add(key, std::move(shown));
 }
 
+// A text or {template, enable_update}, shown as the latter.
+void AddJiraField(const Node& node, const char* key, Tree& tree) {
+  const Node* const own = node.Find(key);
+  Tree shown;
+  if (Given(own) && own->kind == Node::Kind::kMapping) {
+    if (const std::string text = TextOf(own->Find("template")); !text.empty()) {
+      shown.Add("template", Tree::Text(text));
+    }
+    if (const Node* may = own->Find("enable_update"); Given(may)) {
+      shown.Add("enable_update", Tree::Bool(IsTrue(may)));
+    }
+  } else {
+    const std::string fallback = fmt::format(R"({{{{ template "jira.default.{}" . }}}})", key);
+    shown.Add("template", Tree::Text(Given(own) ? TextOf(own) : fallback));
+  }
+  tree.Add(key, std::move(shown));
+}
+
 Tree ShowKind(const Node& node, const Kind& kind, const Node* global) {
   Tree tree;
   const Node* const resolved = node.Find("send_resolved");
@@ -422,6 +440,8 @@ Tree ShowKind(const Node& node, const Kind& kind, const Node* global) {
                                            R"({{ template "pagerduty.default.client" . }})")));
     } else if (name == "rocketchat" && (key == "fields" || key == "actions")) {
       AddRocketchatList(node, field.key, tree);
+    } else if (name == "jira" && (key == "summary" || key == "description")) {
+      AddJiraField(node, field.key, tree);
     } else if (name == "email" && key == "headers") {
       AddEmailHeaders(node, global, tree);
     } else {
@@ -447,9 +467,10 @@ Tree ShowReceiver(const Node& node, const Node* global) {
   for (const auto& [name, value] : labels) shown.Add(name, Tree::Text(value));
   tree.Add("labels", std::move(shown));
   // Alertmanager's own order.
-  for (const std::string key : {"discord", "email", "incidentio", "pagerduty", "slack", "webhook",
-                                "opsgenie", "wechat", "pushover", "victorops", "sns", "telegram",
-                                "webex", "msteams", "msteamsv2", "rocketchat", "mattermost"}) {
+  for (const std::string key :
+       {"discord", "email", "incidentio", "pagerduty", "slack", "webhook", "opsgenie", "wechat",
+        "pushover", "victorops", "sns", "telegram", "webex", "msteams", "msteamsv2", "jira",
+        "rocketchat", "mattermost"}) {
     const Node* const entries = node.Find(key + "_configs");
     if (!Given(entries) || entries->items.empty()) continue;
     Tree list = Tree::List({});

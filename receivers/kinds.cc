@@ -98,6 +98,36 @@ const Schema kPagerduty = {
     {"group"},
     {"timeout", kDuration}};
 
+const Schema kJira = {{"api_url", kUrl, "", "jira_api_url"},
+                      {"api_type", kText, "auto"},
+                      {"project"},
+                      {"summary", kAny},
+                      {"description", kAny},
+                      {"labels", kAny},
+                      {"priority", kText, R"({{ template "jira.default.priority" . }})"},
+                      {"issue_type"},
+                      {"reopen_transition"},
+                      {"resolve_transition"},
+                      {"wont_fix_resolution"},
+                      {"reopen_duration", kDuration},
+                      {"fields", kAny}};
+
+void CheckJira(Mapping& m, const Settings& s) {
+  Need(m, !s.Text("project").empty(), "missing project in jira_config");
+  Need(m, !s.Text("issue_type").empty(), "missing issue_type in jira_config");
+  Need(m, !s.Text("api_url").empty(), "no global Jira Cloud URL set");
+  const std::string& type = s.Text("api_type");
+  Need(m, type == "auto" || type == "cloud" || type == "datacenter",
+       "unknown api_type on jira_config, must be auto, cloud or datacenter");
+  for (const char* key : {"summary", "description"}) {
+    const yaml::Node* node = s.Any(key);
+    if (node == nullptr || node->kind != yaml::Node::Kind::kMapping) continue;
+    yaml::Mapping field(*node, key, m.complaints());
+    (void)field.Get<std::string>("template", "");
+    (void)field.Get<bool>("enable_update", true);
+  }
+}
+
 void CheckPagerduty(Mapping& m, const Settings& s) {
   Need(m, !s.GetSecret("routing_key").empty() || !s.GetSecret("service_key").empty(),
        "missing service or routing key in PagerDuty config");
@@ -420,6 +450,7 @@ const std::vector<Kind>& Kinds() {
       {"webex_configs", "webex", true, true, &kWebex, CheckWebex},
       {"msteams_configs", "msteams", true, true, &kMsteams, CheckWebhookUrl},
       {"msteamsv2_configs", "msteamsv2", true, true, &kMsteamsV2, CheckWebhookUrl},
+      {"jira_configs", "jira", true, true, &kJira, CheckJira},
       {"incidentio_configs", "incidentio", true, true, &kIncidentio, CheckIncidentio},
       {"rocketchat_configs", "rocketchat", false, true, &kRocketchat, CheckRocketchat},
       {"mattermost_configs", "mattermost", true, true, &kMattermost, CheckMattermost},

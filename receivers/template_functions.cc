@@ -432,6 +432,16 @@ AlertmanagerUrl:
 {{ define "msteamsv2.default.title" }}{{ template "__subject" . }}{{ end }}
 {{ define "msteamsv2.default.text" }}{{ template "__alerts_markdown" . }}{{ end }}
 
+{{ define "jira.default.summary" }}{{ template "__subject" . }}{{ end }}
+{{ define "jira.default.description" }}{{ template "__alerts_markdown" . }}{{ end }}
+{{ define "jira.default.priority" }}{{ $p := "" }}
+{{- range $alerts := list .Alerts.Firing .Alerts.Resolved }}{{ if eq $p "" }}
+{{- range $alerts }}{{ $s := index .Labels "severity" }}
+{{- if eq $s "critical" }}{{ $p = "High" }}
+{{- else if and (eq $s "warning") (ne $p "High") }}{{ $p = "Medium" }}
+{{- else if and (eq $s "info") (eq $p "") }}{{ $p = "Low" }}{{ end }}
+{{- end }}{{ end }}{{ end }}{{ $p }}{{ end }}
+
 {{ define "rocketchat.default.title" }}{{ template "__subject" . }}{{ end }}
 {{ define "rocketchat.default.alias" }}{{ template "__alertmanager" . }}{{ end }}
 {{ define "rocketchat.default.titlelink" }}{{ template "__alertmanagerURL" . }}{{ end }}

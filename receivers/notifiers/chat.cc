@@ -294,7 +294,7 @@ Outcome TellMattermost(Talk& talk) {
 }
 
 TellKind TellOf(std::string_view kind) {
-  static constexpr std::array<std::pair<std::string_view, TellKind>, 14> kAll = {
+  static constexpr std::array<std::pair<std::string_view, TellKind>, 15> kAll = {
       {{"pagerduty", TellPagerduty},
        {"opsgenie", TellOpsgenie},
        {"wechat", TellWechat},
@@ -306,6 +306,7 @@ TellKind TellOf(std::string_view kind) {
        {"webex", TellWebex},
        {"msteams", TellMsteams},
        {"msteamsv2", TellMsteamsV2},
+       {"jira", TellJira},
        {"incidentio", TellIncidentio},
        {"rocketchat", TellRocketchat},
        {"mattermost", TellMattermost}}};

@@ -11,6 +11,7 @@ Outcome TellVictorops(Talk& talk);
 Outcome TellPushover(Talk& talk);
 Outcome TellIncidentio(Talk& talk);
 Outcome TellSns(Talk& talk);
+Outcome TellJira(Talk& talk);
 
 Outcome TellTelegram(Talk& talk);
 Outcome TellDiscord(Talk& talk);

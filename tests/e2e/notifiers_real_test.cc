@@ -6,6 +6,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include "common/http_server.h"
@@ -62,6 +63,7 @@ class Services {
       return request.url.find(word) != std::string::npos;
     };
     if (about("/slack")) return JsonResponse(200, R"({"ok":true})");
+    if (about("/jira")) return AnswerOfJira(request);
     if (about("gettoken")) return JsonResponse(200, R"({"errcode":0,"access_token":"TOK"})");
     if (about("sendMessage")) {
       return JsonResponse(200, R"({"ok":true,"result":{"message_id":1,"chat":{"id":5},"date":1}})");
@@ -74,9 +76,24 @@ class Services {
     return JsonResponse(200, R"({"success":true,"errcode":0})");
   }
 
+  // One issue, open once it was created.
+  HttpResponse AnswerOfJira(const HttpRequest& request) {
+    const bool is_search = request.url.find("/search") != std::string::npos;
+    const bool is_issue = request.url.ends_with("/issue");
+    if (request.method == "POST" && is_issue) jira_has_issue_ = true;
+    if (is_search && !jira_has_issue_) return JsonResponse(200, R"({"issues":[]})");
+    if (is_search) {
+      return JsonResponse(200, R"({"issues":[{"key":"P-1","fields":{"status":{"name":"Open",)"
+                               R"("statusCategory":{"key":"new"}}}}]})");
+    }
+    return JsonResponse(
+        200, R"({"transitions":[{"id":"11","name":"Open"},{"id":"21","name":"Close"}]})");
+  }
+
   SystemClock clock_;
   Metrics metrics_;
   RecordedLog log_;
+  std::atomic<bool> jira_has_issue_{false};
   mutable std::mutex mutex_;
   std::vector<std::string> requests_;
   std::unique_ptr<HttpServer> server_;
@@ -128,6 +145,10 @@ receivers:
   wechat_configs: [{api_url: 'URL/wechat/', api_secret: s, corp_id: c, message: m, to_user: u, to_party: p, to_tag: t, agent_id: a, message_type: markdown, send_resolved: true}]
   webex_configs: [{room_id: '{{ .Status }}', message: m, http_config: {authorization: {credentials: wx}}}]
   incidentio_configs: [{url: 'URL/incidentio', http_config: {authorization: {credentials: hc}}, max_alerts: 1}]
+  jira_configs:
+  - {api_url: 'URL/jira/rest/api/2', project: P, issue_type: Bug, summary: 's <{{ .Status }}>', description: {template: d, enable_update: false},
+     labels: [z, '{{ .Status }}'], priority: P1, reopen_transition: Open, resolve_transition: Close, reopen_duration: 2h, wont_fix_resolution: 'W "x"',
+     fields: {customfield_1: '{{ .Status }}', n: 5, deep: {a: ['{{ .Status }}']}}}
   sns_configs:
   - {api_url: 'URL/sns', sigv4: {region: us-east-1, access_key: AK, secret_key: SK}, topic_arn: 'arn:aws:sns:us-east-1:123456789012:t.fifo', subject: s, message: 'm & n~', attributes: {k: '{{ .Status }}'}}
 )";
@@ -146,8 +167,8 @@ std::vector<std::string> Told(DropIn::Kind kind) {
   // Old alerts do not wait for their group: they come in one posting, so that one message has both.
   const DropIn one(kind, With(kConfig, "URL", services.url()),
                    {"--web.external-url=http://am.example/x", "--dispatch.start-delay=1s"});
-  constexpr std::size_t kFiring = 30;
-  constexpr std::size_t kResolved = 26;
+  constexpr std::size_t kFiring = 32;
+  constexpr std::size_t kResolved = 30;
   EXPECT_EQ(one.Post("/x/api/v2/alerts", With(kAlerts, "END", "2036-01-01T00:00:00Z")).status, 200);
   EXPECT_TRUE(WaitUntil([&] { return services.Count() >= kFiring; }, 20s)) << one.Log();
   EXPECT_EQ(one.Post("/x/api/v2/alerts", With(kAlerts, "END", "2026-06-01T00:00:00Z")).status, 200);

@@ -196,9 +196,6 @@ TEST(AlertmanagerConfigTest, SaysEveryMistakeWithItsPlaceInAlertmanagersWords) {
             "slack_app_token: t}",
        "/etc/am.yml:3:9: global: at most one of slack_app_token/slack_app_token_file & "
        "slack_api_url/slack_api_url_file must be configured"},
-      {"later kind",
-       "receivers: [{name: r, jira_configs: [{project: x}], sns_configs: []}]\nroute: {receiver: r}",
-       "/etc/am.yml:1:37: receivers[0]: jira_configs is not supported by this version"},
       {"tracing", ok + "route: {receiver: r}\ntracing: {endpoint: x}",
        "/etc/am.yml:3:10: tracing is not supported by this version"},
       {"interval names",

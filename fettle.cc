@@ -2,6 +2,8 @@
 
 #include <malloc.h>
 
+#include <fstream>
+#include <sstream>
 #include <utility>
 
 #include "command.h"
@@ -56,6 +58,17 @@ receivers::Targets MakeTargets(const std::map<std::string, EngineParts>& engines
   receivers::Targets::Deps deps{.backups = &backups};
   for (const auto& [name, parts] : engines) deps.engines[name] = parts.engine.get();
   return receivers::Targets(std::move(deps));
+}
+
+// Outside a container there is nothing of it to be found, and without /proc nothing to read.
+receivers::OwnParts OwnPartsOf(const FettleConfig& config) {
+  std::vector<std::string> endpoints;
+  for (const auto& [name, connection] : config.connections.docker) {
+    endpoints.push_back(connection.endpoint);
+  }
+  std::ostringstream mounts;
+  mounts << std::ifstream("/proc/self/mountinfo").rdbuf();
+  return receivers::FindOwnParts(mounts.str(), endpoints);
 }
 
 Result<std::shared_ptr<const receivers::Plan>> PlanOf(const FettleConfig& config,
@@ -212,7 +225,9 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                                                 .external_url = external_url,
                                                 .stop = ending.get_token()}),
               .quiet = telling,
-              .judge = &judge},
+              .judge = &judge,
+              .backups = &backups,
+              .own = OwnPartsOf(config)},
              std::make_shared<const receivers::RepairsConfig>(config.repairs),
              {.retention = config.retention.incidents}),
       incidents_api({.brain = brain, .mender = mender}),

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "common/clock.h"
 #include "common/result.h"
@@ -26,6 +27,8 @@ class BackupRunner {
   virtual ~BackupRunner() = default;
   // True if the configuration has such a job: an alert's label may only choose among these.
   virtual bool Knows(const std::string& name) const = 0;
+  // Jobs that read or write now: what they read must not be interrupted.
+  virtual std::vector<std::string> Running() const = 0;
   // Runs the job once, unless a good run has ended after `since` (then: converged, at once) or one
   // is running now (then: waits for that one and answers with its outcome). So asking again with
   // the same `since`, as the mender does after a crash, never runs a job twice for one cause.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "common/duration.h"
 
@@ -67,6 +68,42 @@ Answer AskBootHold(const Facts& facts) {
   return DenyFor(*facts.boot_hold, "fettle has just started and has not seen every container yet");
 }
 
+bool Comes(const Facts& facts, const Trigger& trigger) {
+  return facts.repair.sources.empty() || facts.repair.sources.contains(trigger.source);
+}
+
+Answer AskSource(const Facts& facts) {
+  if (facts.finishing || !facts.action.counted || facts.incident.triggers.empty()) return {};
+  const std::vector<Trigger>& triggers = facts.incident.triggers;
+  const bool trusted = std::any_of(triggers.begin(), triggers.end(), [&](const Trigger& trigger) {
+    return !trigger.resolved && Comes(facts, trigger);
+  });
+  if (trusted) return std::nullopt;
+  return Deny("its alerts come from where this repair does not listen");
+}
+
+// A queue that was held up tells of what has long been over. A container that looks ill is witness
+// enough; otherwise the sender must say it again.
+Answer AskEvidence(const Facts& facts) {
+  if (facts.finishing || !facts.action.counted) return std::nullopt;
+  if (facts.chosen != nullptr && !LooksWell(*facts.chosen)) return std::nullopt;
+  const Trigger* oldest = nullptr;
+  for (const Trigger& trigger : facts.incident.triggers) {
+    if (trigger.resolved || !Comes(facts, trigger)) continue;
+    const bool fresh = trigger.first_seen - trigger.starts_at <= facts.repair.max_age;
+    if (fresh || trigger.said_again || trigger.source == AlertSource::kRules) return std::nullopt;
+    if (oldest == nullptr) oldest = &trigger;
+  }
+  if (oldest == nullptr) return std::nullopt;
+  return Deny("the alert was {} old when it came, and nothing else says that {} is ill",
+              Say(oldest->first_seen - oldest->starts_at), facts.subject.name);
+}
+
+Answer AskControl(const Facts& facts) {
+  if (facts.finishing || !facts.action.counted || !facts.cut_off) return std::nullopt;
+  return DenyFor(Millis(5'000), "fettle itself seems cut off: {}", *facts.cut_off);
+}
+
 Answer AskQuiet(const Facts& facts) {
   if (facts.finishing || !facts.quiet || facts.rung.while_silenced) return std::nullopt;
   return Deny("{}", *facts.quiet);
@@ -107,6 +144,11 @@ Answer AskFrozen(const Facts& facts) {
               facts.chosen->Label(kLabelHold));
 }
 
+Answer AskOwnPart(const Facts& facts) {
+  if (facts.chosen == nullptr || !facts.own_part) return std::nullopt;
+  return Deny("{} is {}", facts.chosen->name, *facts.own_part);
+}
+
 Answer AskOperator(const Facts& facts) {
   if (!facts.intent || !facts.intent->operators) return std::nullopt;
   return Denial{"", facts.intent->sentence, facts.intent->again};
@@ -135,6 +177,62 @@ Answer AskTransition(const Facts& facts) {
                    container.name, Say(uptime));
   }
   return std::nullopt;
+}
+
+// Also of a call that would be made a second time: a backup may have begun meanwhile.
+Answer AskBackups(const Facts& facts) {
+  if (!facts.action.counted || facts.action.kind == "backup") return std::nullopt;
+  const RepairGuards& guards = facts.repair.guards;
+  for (const std::string& running : facts.backups) {
+    const auto& named = guards.backups_that_hold;
+    const bool holds =
+        guards.any_backup_holds || std::find(named.begin(), named.end(), running) != named.end();
+    if (holds) return DenyFor(Millis(5'000), "backup {} is running", running);
+  }
+  return std::nullopt;
+}
+
+Answer AskDependency(const Facts& facts) {
+  if (facts.finishing || !facts.action.counted || !facts.dependency) return std::nullopt;
+  return Denial{"", facts.dependency->sentence, facts.dependency->again};
+}
+
+Answer AskSettled(const Facts& facts) {
+  if (facts.finishing || !facts.action.counted || facts.repair.settle <= Millis(0)) {
+    return std::nullopt;
+  }
+  Time earliest = facts.now.wall;
+  for (const Trigger& trigger : facts.incident.triggers) {
+    if (!trigger.resolved) earliest = std::min(earliest, trigger.first_seen);
+  }
+  const Millis left = facts.repair.settle - (facts.now.wall - earliest);
+  if (left <= Millis(0)) return std::nullopt;
+  return DenyFor(left, "it is given {} to settle", FormatDuration(facts.repair.settle));
+}
+
+// Each alert by its name, the engine, and the expression of `verify` are a voice each.
+Answer AskQuorum(const Facts& facts) {
+  const int wanted = facts.repair.guards.quorum;
+  if (facts.finishing || !facts.action.counted || wanted < 2) return std::nullopt;
+  std::set<std::string_view> alerts;
+  for (const Trigger& trigger : facts.incident.triggers) {
+    if (!trigger.resolved && Comes(facts, trigger)) alerts.insert(trigger.labels.Get("alertname"));
+  }
+  int voices = static_cast<int>(alerts.size());
+  if (facts.chosen != nullptr && LooksSick(*facts.chosen)) ++voices;
+  if (facts.verified_well && !*facts.verified_well) ++voices;
+  if (voices >= wanted) return std::nullopt;
+  return DenyFor(Millis(2'000), "{} of at least {} say that it is ill", voices, wanted);
+}
+
+Answer AskFlapping(const Facts& facts) {
+  const std::optional<Window>& flapping = facts.repair.guards.flapping;
+  if (facts.finishing || !facts.action.counted || !flapping) return std::nullopt;
+  if (facts.incident.released_at != Time{} || facts.beginnings < flapping->attempts) {
+    return std::nullopt;
+  }
+  return Deny("it began {} times in the last {} (at {} it is left to a person)", facts.beginnings,
+              FormatDuration(flapping->span), flapping->attempts);
 }
 
 Answer AskCooldown(const Facts& facts) {
@@ -200,6 +298,11 @@ Answer AskBlastRadius(const Facts& facts) {
                  facts.containers.size(), facts.repair.guards.min_healthy);
 }
 
+Answer AskStorm(const Facts& facts) {
+  if (facts.finishing || !facts.action.counted || !facts.storm) return std::nullopt;
+  return Denial{"", facts.storm->sentence, facts.storm->again};
+}
+
 Answer AskTargetBusy(const Facts& facts) {
   if (!facts.busy_with) return std::nullopt;
   return Deny("{} is at work on it", *facts.busy_with);
@@ -226,6 +329,9 @@ constexpr std::array kGuards{
     Guard{kReasonMode, AskMode},
     Guard{"held", AskHold},
     Guard{"boot_hold", AskBootHold},
+    Guard{"untrusted_source", AskSource},
+    Guard{"stale_evidence", AskEvidence},
+    Guard{"self_partitioned", AskControl},
     Guard{"quiet", AskQuiet},
     Guard{"maintenance", AskMaintenance},
     Guard{"engine_unavailable", AskEngine},
@@ -233,13 +339,20 @@ constexpr std::array kGuards{
     Guard{"not_opted_in", AskOptIn},
     Guard{"protected", AskProtected},
     Guard{"hold_label", AskFrozen},
+    Guard{"self_dependency", AskOwnPart},
     Guard{"operator_intent", AskOperator},
     Guard{"in_transition", AskTransition},
+    Guard{"active_backups", AskBackups},
+    Guard{kReasonDependency, AskDependency},
+    Guard{"settling", AskSettled},
+    Guard{"quorum", AskQuorum},
+    Guard{kReasonFlapping, AskFlapping},
     Guard{"cooldown", AskCooldown},
     Guard{"backoff", AskBackoff},
     Guard{kReasonAttempts, AskAttempts},
     Guard{"rate_limited", AskRate},
     Guard{"blast_radius", AskBlastRadius},
+    Guard{"storm", AskStorm},
     Guard{kReasonTargetBusy, AskTargetBusy},
     Guard{kReasonConcurrent, AskConcurrent},
     Guard{"approval", AskApproval},

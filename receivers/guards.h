@@ -43,6 +43,18 @@ struct Facts {
   std::optional<std::string> maintenance;  // the time interval we are in
   std::optional<std::string> look_error;   // the engine could not be asked
   std::optional<OperatorIntent::Hold> intent;
+  // What was found out about more than the target itself; `again` if time alone lifts it.
+  struct Against {
+    std::string sentence;
+    std::optional<Millis> again;
+  };
+  std::optional<std::string> cut_off;    // fettle itself: why it believes so
+  std::optional<std::string> own_part;   // what fettle itself needs the container for
+  std::vector<std::string> backups;      // that are running
+  std::optional<Against> dependency;     // what it needs is not well
+  std::optional<Against> storm;          // many targets fell ill at once
+  std::optional<bool> verified_well;     // by the expression of `verify`, if a quorum is wanted
+  int beginnings = 0;                    // of this repair on this target, in flapping's window
   std::optional<std::string> busy_with;  // another incident acts on the same container
   bool ours_is_running = false;          // the container's current run was started by fettle
   int calls_under_way = 0;               // of all incidents
@@ -68,6 +80,8 @@ inline constexpr std::string_view kReasonMode = "mode";
 inline constexpr std::string_view kReasonNoTarget = "no_target";
 inline constexpr std::string_view kReasonAttempts = "attempts_exhausted";
 inline constexpr std::string_view kReasonConcurrent = "concurrent";
+inline constexpr std::string_view kReasonDependency = "dependency_down";
+inline constexpr std::string_view kReasonFlapping = "flapping";
 inline constexpr std::string_view kReasonTargetBusy = "target_busy";
 
 // A run younger than this that began after the alert is somebody else's cure: give it a chance.

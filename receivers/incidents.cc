@@ -42,6 +42,7 @@ void WriteTrigger(JsonWriter& json, const Trigger& trigger) {
   json.Field("source", kSources.at(static_cast<std::size_t>(trigger.source)));
   json.Field("first_seen", ToMillis(trigger.first_seen));
   if (trigger.resolved) json.Field("resolved", true);
+  if (trigger.said_again) json.Field("said_again", true);
   json.Key("labels").BeginObject();
   for (const auto& [name, value] : trigger.labels) json.Field(name, value);
   json.EndObject();
@@ -56,6 +57,7 @@ Trigger ReadTrigger(const Json& json) {
       FromWord<AlertSource>(kSources, json["source"].StringOr("")).value_or(AlertSource::kRules);
   trigger.first_seen = ReadTime(json["first_seen"]);
   trigger.resolved = json["resolved"].BoolOr(false);
+  trigger.said_again = json["said_again"].BoolOr(false);
   for (const auto& [name, value] : json["labels"].Entries()) {
     trigger.labels.Set(name, value.StringOr(""));
   }

@@ -60,6 +60,7 @@ struct Trigger {
   AlertSource source = AlertSource::kRules;
   Time first_seen;
   bool resolved = false;
+  bool said_again = false;  // by its sender, some time after it came
 };
 
 // What an action is about to change, noted before it does: from this it is known after a crash

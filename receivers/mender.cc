@@ -29,6 +29,7 @@ Mender::Mender(Deps deps, std::shared_ptr<const RepairsConfig> config, Options o
     metrics_.SetMode(repair.name, config_->EffectiveMode(repair));
     metrics_.SetOpen(repair.name, 0);
   }
+  dependencies_.Use(*config_);
   metrics_.SetCallsUnderWay(0);
   metrics_.SetBootHold(true);
 }
@@ -76,6 +77,7 @@ void Mender::OnEngineEvent(const EngineEvent& event, const Moment& now) {
 
 void Mender::OnInventory(const std::string& connection, std::vector<Container> containers,
                          const Moment& now) {
+  dependencies_.Learn(connection, containers);
   inventory_[connection] = std::move(containers);
   unseen_.erase(connection);
   if (begun_ && unseen_.empty()) EndBootHold(now);
@@ -145,6 +147,7 @@ void Mender::Fire(const RepairSpec& repair, const LiveAlert& alert, const Moment
   live->detected = now.boot;
   metrics_.Triggered(repair.name, "opened");
   Live& added = Add(std::move(live));
+  NoteBeginning(added.incident, now);
   Merge(added, alert, now);
   const auto mended = mended_.find({repair.name, alert.fingerprint});
   if (mended != mended_.end() && mended->second == alert.alert.starts_at) {
@@ -164,8 +167,11 @@ void Mender::Merge(Live& live, const LiveAlert& alert, const Moment& now) {
       metrics_.Triggered(incident.repair, "merged");
       return;
     }
-    incident.triggers.push_back({alert.fingerprint, alert.alert.starts_at, alert.alert.labels,
-                                 alert.source, now.wall, false});
+    incident.triggers.push_back({.fingerprint = alert.fingerprint,
+                                 .starts_at = alert.alert.starts_at,
+                                 .labels = alert.alert.labels,
+                                 .source = alert.source,
+                                 .first_seen = now.wall});
     by_alert_[alert.fingerprint].insert(incident.id);
     incident.Note(now.wall, fmt::format("{} fires since {}", alert.alert.labels.ToString(),
                                         FormatRfc3339(alert.alert.starts_at)));
@@ -179,6 +185,7 @@ void Mender::Merge(Live& live, const LiveAlert& alert, const Moment& now) {
     trigger->resolved = false;  // it had only timed out
   } else {
     metrics_.Triggered(incident.repair, "repeated");
+    if (now.wall - trigger->first_seen >= kSaidAgainAfter) trigger->said_again = true;
     return;
   }
   // What began before the repair was verified is its cause; what began later is news.
@@ -198,6 +205,7 @@ void Mender::Reopen(Live& live, const std::string& why, const Moment& now) {
   incident.pass_is_rolling = false;
   incident.first_pass = true;
   incident.Note(now.wall, "it is needed again: " + why);
+  NoteBeginning(incident, now);
   live.detected = now.boot;
   live.well_since.reset();
   live.relapsing_since.reset();
@@ -269,9 +277,12 @@ void Mender::Wake(Live& live, const Moment& now) {
       } else if (now.boot < live.not_before) {
         WakeAt(live, live.not_before, now);
       } else {
-        const bool looks = Look(live, [this](Live& looked, const Seen& seen, const Moment& then) {
-          Decide(looked, seen, then);
-        });
+        const bool looks = Look(
+            live,
+            [this](Live& looked, const Seen& seen, const Moment& then) {
+              Decide(looked, seen, then);
+            },
+            now);
         if (!looks) WakeAt(live, now.boot + Millis(500), now);
       }
       return;

@@ -32,9 +32,11 @@
 #include "receivers/actions/all.h"
 #include "receivers/attempt_history.h"
 #include "receivers/consumer.h"
+#include "receivers/dependencies.h"
 #include "receivers/guards.h"
 #include "receivers/incidents.h"
 #include "receivers/operator_intent.h"
+#include "receivers/own_parts.h"
 #include "receivers/repair_metrics.h"
 #include "receivers/repairs_config.h"
 #include "receivers/targets.h"
@@ -59,6 +61,10 @@ class Mender final : public AlertConsumer {
   static constexpr std::size_t kClosedKept = 200;    // in memory, for the API
   static constexpr std::size_t kEndedMax = 100'000;  // remembered ends of alerts
   static constexpr std::size_t kMendedMax = 10'000;
+  // What it needs has come back, and it may now recover by itself.
+  static constexpr Millis kAfterDependency{10'000};
+  static constexpr std::size_t kStormMin = 2;  // fewer are no storm, whatever their share
+  static constexpr Millis kSaidAgainAfter{30'000};
 
   struct Deps {
     Brain& brain;
@@ -70,6 +76,8 @@ class Mender final : public AlertConsumer {
     Actions actions;
     Quiet& quiet;
     const Judge* judge = nullptr;  // nullptr: no expression can be asked
+    const BackupRunner* backups = nullptr;
+    OwnParts own = {};
   };
   struct Options {
     Millis retention{std::chrono::hours(90 * 24)};  // of closed incidents and their attempts
@@ -121,12 +129,15 @@ class Mender final : public AlertConsumer {
   struct Seen {
     bool kill_switch = false;
     std::vector<Container> containers;
+    std::vector<std::pair<Place, std::vector<Container>>> needed;
+    std::optional<std::string> cut_off;
+    std::optional<bool> verified_well;
     std::optional<std::string> error;
   };
   using Next = std::function<void(Live&, const Moment&)>;
   enum class Must { kNo, kYes };  // whether a commit is repeated until it succeeds
 
-  // mender.cc: alerts, waking, looking, deciding.
+  // mender.cc: alerts, waking, the end; mender_decide.cc: looking, deciding.
   void Fire(const RepairSpec& repair, const LiveAlert& alert, const Moment& now);
   void Merge(Live& live, const LiveAlert& alert, const Moment& now);
   void EndTrigger(const LiveAlert& alert, const Moment& now);
@@ -139,12 +150,26 @@ class Mender final : public AlertConsumer {
   void WakeDenied(std::initializer_list<std::string_view> reasons, const Moment& now);
   void WakeBy(const EngineEvent& event, const Moment& now);
   // False if no hand is free.
-  [[nodiscard]] bool Look(Live& live, std::function<void(Live&, const Seen&, const Moment&)> then);
+  [[nodiscard]] bool Look(Live& live, std::function<void(Live&, const Seen&, const Moment&)> then,
+                          const Moment& now);
   void Decide(Live& live, const Seen& seen, const Moment& now);
   std::vector<Container> Candidates(Live& live, const std::vector<Container>& containers,
                                     bool* rolling) const;
+
+  // mender_facts.cc: what the guards want to know.
   Facts GatherFacts(const Live& live, const Seen& seen, const RungSpec& rung,
                     const Container* chosen, const Moment& now) const;
+  void NoteDependencies(Live& live, const Seen& seen, const Moment& now) const;
+  void NoteStorm(const Moment& now);
+  void NoteBeginning(const Incident& incident, const Moment& now);
+  int Beginnings(const Live& live, const Moment& now) const;
+  std::size_t KnownTargets() const;
+  std::set<Place> FellIll(Millis within, const Moment& now) const;
+  const Live* AtWorkOn(const Place& place) const;
+
+  // mender_decide.cc
+  void Deny(Live& live, const Seen& seen, const RungSpec& rung, Denial denial,
+            const Container* candidate, const Moment& now);
   void Suppress(Live& live, const Denial& denial, std::string_view decision, const Moment& now);
   void Escalate(Live& live, std::string_view reason, std::string sentence, const Moment& now);
   void NoteEscalation(Live& live, std::string_view reason, std::string sentence, Time at);
@@ -211,6 +236,7 @@ class Mender final : public AlertConsumer {
   RepairMetrics metrics_;
   OperatorIntent intent_;
   AttemptHistory history_;
+  Dependencies dependencies_;
   bool begun_ = false;
   std::optional<BootTime> boot_hold_until_ = BootTime{};
   std::set<std::string> unseen_;  // connections not reconciled yet
@@ -233,6 +259,14 @@ class Mender final : public AlertConsumer {
   // again, the incident is held as before and goes on only if the target is not well. Only a short
   // cut: the store says the same when the incident's id is taken.
   std::map<std::pair<std::string, std::uint64_t>, Time> mended_;
+  // When incidents of a (repair|target) began, and when it was last left to a person for that.
+  struct Flaps {
+    std::deque<BootTime> beginnings;
+    std::optional<BootTime> told;
+  };
+  std::map<std::string, Flaps> flaps_;
+  BootTime storm_until_{};
+  std::string storm_;  // what it was when it was last one
 };
 
 }  // namespace fettle::receivers

@@ -190,7 +190,7 @@ void Mender::Reissue(Live& live, const std::string& note, const Moment& now) {
     EndAttempt(live, AttemptState::kFailed, note + ", and nobody wants it any more", now);
     return;
   }
-  const bool looks = Look(live, [this, note](Live& looked, const Seen& seen, const Moment& then) {
+  const auto reissue = [this, note](Live& looked, const Seen& seen, const Moment& then) {
     Attempt& attempt = looked.attempts.back();
     const std::string id = IdOf(attempt);
     const auto found = std::find_if(seen.containers.begin(), seen.containers.end(),
@@ -216,8 +216,9 @@ void Mender::Reissue(Live& live, const std::string& note, const Moment& now) {
           OnStep(failed, Step::LookAgain(kStoreRetry, "the second call could not be stored"),
                  later);
         });
-  });
-  if (!looks) OnStep(live, Step::LookAgain(Millis(500), "every hand is busy"), now);
+  };
+  if (!Look(live, reissue, now))
+    OnStep(live, Step::LookAgain(Millis(500), "every hand is busy"), now);
 }
 
 void Mender::EndAttempt(Live& live, AttemptState state, const std::string& note, const Moment& now,
@@ -467,7 +468,11 @@ void Mender::Helped(Live& live, const Moment& now) {
                                      {"repair", incident.repair},
                                      {"object", Object(attempt)},
                                      {"sentence", incident.sentence}});
-  const auto go_on = [this](Live& held, const Moment& then) { Wake(held, then); };
+  const auto go_on = [this](Live& held, const Moment& then) {
+    const std::string id = held.incident.id;
+    WakeDenied({kReasonDependency}, then);
+    if (Live* same = FindLive(id)) Wake(*same, then);
+  };
   Commit(live, {attempt}, {Audit("verified", live, {{"attempt", attempt.id}})}, Must::kYes, go_on,
          go_on);
 }

@@ -13,30 +13,69 @@ bool LiftedByAPerson(std::string_view reason) {
   return reason == kReasonMode || reason == "held" || reason == "approval";
 }
 
+Subject SubjectOf(const Place& place) {
+  TargetSpec spec;
+  spec.connection = place.connection;
+  spec.project = place.project;
+  (place.project.empty() ? spec.container : spec.service) = place.service;
+  return Subject{place.Name(), spec, ""};
+}
+
+std::optional<std::string> WhyCutOff(const Judge* judge, const std::string& control, Time wall) {
+  if (judge == nullptr) return "nobody answers " + control;
+  const auto answer = judge->Ask(control, wall, kAskTimeout);
+  if (!answer) return fmt::format("{}: {}", control, answer.error().message);
+  if (answer->empty()) return control + " returns nothing";
+  return std::nullopt;
+}
+
 }  // namespace
 
-bool Mender::Look(Live& live, std::function<void(Live&, const Seen&, const Moment&)> then) {
+bool Mender::Look(Live& live, std::function<void(Live&, const Seen&, const Moment&)> then,
+                  const Moment& now) {
   const std::string id = live.incident.id;
-  const bool taken = deps_.hands.Do(
-      [this, id, then, subject = live.subject, kill_switch = config_->guards.kill_switch_file] {
-        Seen seen;
-        seen.kill_switch = KillSwitchIsOn(kill_switch);
-        Result<std::vector<Container>> containers = deps_.targets.Resolve(subject);
-        if (containers) {
-          seen.containers = *std::move(containers);
-        } else {
-          seen.error = containers.error().message;
-        }
-        deps_.brain.Finish([this, id, then, seen = std::move(seen)](const Moment& later) {
-          Live* looked = FindLive(id);
-          if (looked == nullptr) return;
-          looked->looking = false;
-          looked->container_ids.clear();
-          for (const Container& c : seen.containers) looked->container_ids.insert(c.id);
-          then(*looked, seen, later);
-          Free(id, later);
-        });
-      });
+  std::vector<Place> above;
+  if (live.subject.HasContainers()) {
+    above = dependencies_.Above(dependencies_.PlaceOfSubject(live.subject));
+  }
+  std::string verify;
+  if (live.repair != nullptr && live.repair->guards.quorum > 1) verify = live.repair->verify.expr;
+  const bool taken = deps_.hands.Do([this, id, then, above, verify, subject = live.subject,
+                                     guards = config_->guards, wall = now.wall] {
+    Seen seen;
+    seen.kill_switch = KillSwitchIsOn(guards.kill_switch_file);
+    Result<std::vector<Container>> containers = deps_.targets.Resolve(subject);
+    if (containers) {
+      seen.containers = *std::move(containers);
+    } else {
+      seen.error = containers.error().message;
+    }
+    for (const Place& place : above) {
+      Result<std::vector<Container>> needed = deps_.targets.Resolve(SubjectOf(place));
+      if (needed) {
+        seen.needed.emplace_back(place, *std::move(needed));
+      } else if (!seen.error) {
+        seen.error = needed.error().message;
+      }
+    }
+    if (!guards.control.empty()) seen.cut_off = WhyCutOff(deps_.judge, guards.control, wall);
+    if (!verify.empty() && deps_.judge != nullptr) {
+      const auto answer = deps_.judge->Ask(verify, wall, kAskTimeout);
+      if (answer) seen.verified_well = !answer->empty();
+    }
+    deps_.brain.Finish([this, id, then, seen = std::move(seen)](const Moment& later) {
+      Live* looked = FindLive(id);
+      if (looked == nullptr) return;
+      looked->looking = false;
+      looked->container_ids.clear();
+      for (const Container& c : seen.containers) looked->container_ids.insert(c.id);
+      for (const auto& [place, needed] : seen.needed) {
+        for (const Container& c : needed) looked->container_ids.insert(c.id);
+      }
+      then(*looked, seen, later);
+      Free(id, later);
+    });
+  });
   live.looking = taken;
   return taken;
 }
@@ -60,45 +99,6 @@ std::vector<Container> Mender::Candidates(Live& live, const std::vector<Containe
   return candidates;
 }
 
-Facts Mender::GatherFacts(const Live& live, const Seen& seen, const RungSpec& rung,
-                          const Container* chosen, const Moment& now) const {
-  const Action& action = *deps_.actions.at(std::string(KindOf(rung.action)));
-  Facts facts{.now = now,
-              .config = *live.config,
-              .repair = *live.repair,
-              .rung = rung,
-              .incident = live.incident,
-              .subject = live.subject,
-              .action = action.traits(),
-              .history = history_,
-              .containers = seen.containers};
-  facts.chosen = chosen;
-  facts.mode = ModeOf(live);
-  facts.kill_switch = seen.kill_switch;
-  facts.look_error = seen.error;
-  facts.calls_under_way = calls_under_way_;
-  if (boot_hold_until_) {
-    facts.boot_hold = std::chrono::ceil<Millis>(*boot_hold_until_ - now.boot);
-  }
-  std::vector<std::string> intervals = live.config->guards.mute_time_intervals;
-  const std::vector<std::string>& own = live.repair->guards.mute_time_intervals;
-  intervals.insert(intervals.end(), own.begin(), own.end());
-  for (const std::string& interval : intervals) {
-    if (deps_.quiet.InTimeInterval(interval, now)) facts.maintenance = interval;
-  }
-  for (const Trigger& trigger : live.incident.triggers) {
-    if (trigger.resolved) continue;
-    facts.quiet = deps_.quiet.Why(trigger.labels, now);
-    if (!facts.quiet) break;
-  }
-  if (chosen != nullptr) {
-    facts.intent = intent_.Why(*chosen, LeftDownByUs(live, *chosen), now);
-    facts.busy_with = BusyWith(live, *chosen);
-    facts.ours_is_running = StartedByUs(live, *chosen);
-  }
-  return facts;
-}
-
 void Mender::Decide(Live& live, const Seen& seen, const Moment& now) {
   Incident& incident = live.incident;
   if (!incident.HasLiveTrigger() || live.repair == nullptr) {
@@ -115,6 +115,8 @@ void Mender::Decide(Live& live, const Seen& seen, const Moment& now) {
     return;
   }
   const ActionTraits& traits = deps_.actions.at(std::string(KindOf(rung->action)))->traits();
+  NoteDependencies(live, seen, now);
+  NoteStorm(now);
   std::vector<Container> candidates;
   if (traits.on_container) {
     candidates = Candidates(live, seen.containers, &incident.pass_is_rolling);
@@ -140,10 +142,27 @@ void Mender::Decide(Live& live, const Seen& seen, const Moment& now) {
     }
     return;
   }
-  if (denial->reason != kReasonNoTarget) live.no_target_since.reset();
-  if (denial->reason == kReasonAttempts) {
-    Escalate(live, kReasonAttempts, denial->sentence, now);
-  } else if (denial->reason == kReasonNoTarget) {
+  Deny(live, seen, *rung, *std::move(denial), candidates.empty() ? nullptr : &candidates.front(),
+       now);
+}
+
+// Something speaks against it: it waits, or it is a person's matter.
+void Mender::Deny(Live& live, const Seen& seen, const RungSpec& rung, Denial denial,
+                  const Container* candidate, const Moment& now) {
+  Incident& incident = live.incident;
+  if (denial.reason != kReasonNoTarget) live.no_target_since.reset();
+  if (denial.reason == kReasonAttempts) {
+    Escalate(live, kReasonAttempts, denial.sentence, now);
+  } else if (denial.reason == kReasonFlapping) {
+    // Once in its window: a person who was told so need not be told at each turn.
+    std::optional<BootTime>& told = flaps_[IncidentKey(incident.repair, incident.target)].told;
+    if (told && now.boot - *told < live.repair->guards.flapping->span) {
+      Suppress(live, denial, "hold", now);
+      return;
+    }
+    told = now.boot;
+    Escalate(live, kReasonFlapping, denial.sentence, now);
+  } else if (denial.reason == kReasonNoTarget) {
     // A label that nothing carries is nobody's incident, however many alerts claim it.
     if (!live.stored() && !live.subject.containers->label.empty()) {
       metrics_.Decided(incident.repair, "hold", kReasonNoTarget);
@@ -152,22 +171,21 @@ void Mender::Decide(Live& live, const Seen& seen, const Moment& now) {
     }
     if (!live.no_target_since) live.no_target_since = now.boot;
     if (now.boot - *live.no_target_since >= kNoTargetPatience) {
-      Escalate(live, kReasonNoTarget, denial->sentence, now);
+      Escalate(live, kReasonNoTarget, denial.sentence, now);
     } else {
-      Suppress(live, *denial, "hold", now);
+      Suppress(live, denial, "hold", now);
     }
-  } else if (denial->reason == kReasonMode && ModeOf(live) == Mode::kObserve) {
-    Facts facts =
-        GatherFacts(live, seen, *rung, candidates.empty() ? nullptr : &candidates.front(), now);
+  } else if (denial.reason == kReasonMode && ModeOf(live) == Mode::kObserve) {
+    Facts facts = GatherFacts(live, seen, rung, candidate, now);
     facts.mode = Mode::kAuto;
     const std::optional<Denial> otherwise = FirstDenial(facts);
-    const std::string& object = candidates.empty() ? incident.target : candidates.front().name;
-    denial->sentence +=
+    const std::string& object = candidate == nullptr ? incident.target : candidate->name;
+    denial.sentence +=
         otherwise ? fmt::format("; otherwise {}: {}", otherwise->reason, otherwise->sentence)
-                  : fmt::format("; otherwise {} of {}", traits.kind, object);
-    Suppress(live, *denial, "observe", now);
+                  : fmt::format("; otherwise {} of {}", KindOf(rung.action), object);
+    Suppress(live, denial, "observe", now);
   } else {
-    Suppress(live, *denial, "hold", now);
+    Suppress(live, denial, "hold", now);
   }
 }
 

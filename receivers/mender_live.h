@@ -45,7 +45,10 @@ struct Mender::Live {
   BootTime well_last{};
   std::optional<BootTime> relapsing_since;
   std::optional<BootTime> no_target_since;
-  std::set<std::string> container_ids;  // as last seen
+  std::set<std::string> container_ids;  // as last seen, with those of what it needs
+  // What it needs: why that is not well, and when that was last so.
+  std::optional<Facts::Against> dependency;
+  std::optional<BootTime> dependency_down_at;
 
   bool busy() const { return looking || committing || calling; }
   bool stored() const { return incident.version > 0; }

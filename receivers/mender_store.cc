@@ -152,6 +152,7 @@ void Mender::Reconfigure(std::shared_ptr<const RepairsConfig> config, const Mome
     if (config->FindRepair(repair.name) == nullptr) metrics_.RemoveRepair(repair.name);
   }
   config_ = std::move(config);
+  dependencies_.Use(*config_);
   for (const RepairSpec& repair : config_->repairs) {
     metrics_.SetMode(repair.name, config_->EffectiveMode(repair));
     CountOpen(repair.name);

@@ -7,115 +7,10 @@
 #include <span>
 
 #include "common/duration.h"
+#include "receivers/repairs_parts.h"
 
-namespace fettle::receivers {
+namespace fettle::receivers::repairs {
 namespace {
-
-constexpr std::size_t kNameBytesMax = 64;
-constexpr int kAttemptsMax = 1'000;
-constexpr std::size_t kRungsMax = 20;
-
-const std::vector<std::pair<std::string, Mode>>& ModeWords() {
-  static const std::vector<std::pair<std::string, Mode>> words{{"off", Mode::kOff},
-                                                               {"observe", Mode::kObserve},
-                                                               {"approve", Mode::kApprove},
-                                                               {"auto", Mode::kAuto}};
-  return words;
-}
-
-// Names are parts of keys, paths of the API and labels of metrics.
-bool IsName(std::string_view text) {
-  if (text.empty() || text.size() > kNameBytesMax) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-  });
-}
-
-std::string ReadName(yaml::Mapping& mapping, std::set<std::string>& taken) {
-  std::string name = mapping.Require<std::string>("name");
-  const yaml::Node* node = mapping.Child("name");
-  if (node == nullptr) return name;
-  if (!IsName(name)) {
-    mapping.Complain(
-        node->place,
-        "name " + Quote(name) + " must be 1 to 64 of letters, digits, \"_\", \"-\" and \".\"");
-  } else if (!taken.insert(name).second) {
-    mapping.Complain(node->place, "name " + Quote(name) + " is taken already");
-  }
-  return name;
-}
-
-// A complaint with a suggestion about a name that nothing has.
-void CheckName(yaml::Mapping& mapping, const yaml::Place& place, const std::string& what,
-               const std::string& name, const References::Names& known) {
-  if (!known || std::find(known->begin(), known->end(), name) != known->end()) return;
-  mapping.Complain(
-      place, fmt::format("no {} is named {}{}", what, Quote(name), yaml::Suggestion(name, *known)));
-}
-
-// Keys of the manual that a later version knows: a complaint of their own, because "unknown key"
-// would send people looking for a typing mistake.
-void RefuseLater(yaml::Mapping& mapping, std::span<const std::string_view> keys) {
-  for (const std::string_view key : keys) {
-    if (const yaml::Node* node = mapping.Child(key)) {
-      mapping.Complain(node->place, Quote(key) + " is not supported by this version");
-    }
-  }
-}
-
-Result<Window> ParseWindow(const std::string& text) {
-  const std::size_t slash = text.find('/');
-  int attempts = 0;
-  const char* const end = text.data() + std::min(slash, text.size());
-  const auto [stopped, error] = std::from_chars(text.data(), end, attempts);
-  if (slash == std::string::npos || error != std::errc() || stopped != end) {
-    return Fail(Cause::kInvalid, "{} must look like 3/1h", Quote(text));
-  }
-  const Result<Millis> span = ParseDuration(text.substr(slash + 1));
-  if (!span) return While(Quote(text), span.error());
-  if (attempts < 1 || attempts > kAttemptsMax) {
-    return Fail(Cause::kInvalid, "{} must allow 1 to {} attempts", Quote(text), kAttemptsMax);
-  }
-  if (*span <= Millis(0) || *span > kWindowSpanMax) {
-    return Fail(Cause::kInvalid, "{} must span more than 0s and at most {}", Quote(text),
-                FormatDuration(kWindowSpanMax));
-  }
-  return Window{attempts, *span};
-}
-
-void ReadWindows(yaml::Mapping& mapping, std::vector<Window>& windows) {
-  if (!mapping.Has("attempts")) return;
-  windows.clear();
-  mapping.ForEach("attempts", [&](const yaml::Node& item) {
-    if (item.kind != yaml::Node::Kind::kScalar) {
-      mapping.Complain(item.place, "attempts must be a list like [3/1h, 7/24h]");
-      return;
-    }
-    const Result<Window> window = ParseWindow(item.text);
-    if (window) {
-      windows.push_back(*window);
-    } else {
-      mapping.Complain(item.place, "attempts " + window.error().message);
-    }
-  });
-}
-
-void ReadIntervals(yaml::Mapping& mapping, const References& references,
-                   std::vector<std::string>& names) {
-  mapping.ForEach("mute_time_intervals", [&](const yaml::Node& item) {
-    if (item.kind != yaml::Node::Kind::kScalar) {
-      mapping.Complain(item.place, "mute_time_intervals must be a list of names");
-      return;
-    }
-    CheckName(mapping, item.place, "time interval", item.text, references.time_intervals);
-    names.push_back(item.text);
-  });
-}
-
-void RefuseLater(yaml::Mapping& mapping, std::initializer_list<std::string_view> keys) {
-  RefuseLater(mapping, std::span<const std::string_view>(keys.begin(), keys.size()));
-}
 
 // --- targets ---------------------------------------------------------------------------------
 
@@ -152,6 +47,26 @@ void ReadSelector(yaml::Mapping& target, const References& references, TargetSpe
   }
 }
 
+// Once every name is known: each must be a target of its own.
+void CheckDependencies(yaml::Mapping& receivers, const std::vector<TargetSpec>& targets) {
+  std::vector<std::string> names;
+  for (const TargetSpec& target : targets) {
+    if (target.label.empty()) names.push_back(target.name);
+  }
+  const yaml::Node* list = receivers.Child("targets");
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const yaml::Node* node = list->items[i].Find("depends_on");
+    if (node == nullptr) continue;
+    for (const yaml::Node& parent : node->items) {
+      const bool known = std::find(names.begin(), names.end(), parent.text) != names.end();
+      if (known && parent.text != targets[i].name) continue;
+      receivers.Complain(parent.place,
+                         fmt::format("targets: depends_on: no other target is named {}{}",
+                                     Quote(parent.text), yaml::Suggestion(parent.text, names)));
+    }
+  }
+}
+
 std::vector<TargetSpec> ReadTargets(yaml::Mapping& receivers, const References& references) {
   std::vector<TargetSpec> targets;
   std::set<std::string> taken;
@@ -160,7 +75,7 @@ std::vector<TargetSpec> ReadTargets(yaml::Mapping& receivers, const References& 
     TargetSpec spec;
     spec.name = ReadName(mapping, taken);
     ReadSelector(mapping, references, spec);
-    RefuseLater(mapping, {"depends_on"});
+    spec.depends_on = mapping.List<std::string>("depends_on");
     if (const auto timeout = mapping.Find<Millis>("stop_timeout")) {
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*timeout).count();
       if (*timeout < Millis(0) || seconds > kStopTimeoutMaxS) {
@@ -172,207 +87,8 @@ std::vector<TargetSpec> ReadTargets(yaml::Mapping& receivers, const References& 
     }
     targets.push_back(std::move(spec));
   });
+  CheckDependencies(receivers, targets);
   return targets;
-}
-
-// --- guards ----------------------------------------------------------------------------------
-
-GlobalGuards ReadGlobalGuards(yaml::Mapping& receivers, const References& references) {
-  GlobalGuards guards;
-  const yaml::Node* node = receivers.Child("guards");
-  if (node == nullptr) return guards;
-  yaml::Mapping mapping(*node, "receivers.guards", receivers.complaints());
-  guards.mode = mapping.OneOf("mode", guards.mode, ModeWords());
-  guards.kill_switch_file = mapping.Get<std::string>("kill_switch_file", "");
-  ReadWindows(mapping, guards.attempts);
-  guards.concurrent = mapping.Get<int>("concurrent", guards.concurrent);
-  if (guards.concurrent < 1) {
-    mapping.Complain(mapping.Child("concurrent")->place,
-                     fmt::format("concurrent must be at least 1, not {}", guards.concurrent));
-  }
-  ReadIntervals(mapping, references, guards.mute_time_intervals);
-  RefuseLater(mapping, {"storm", "after_deploy", "quorum", "rate"});
-  return guards;
-}
-
-void ReadRepairGuards(yaml::Mapping& repair, const References& references, RepairGuards& guards) {
-  const yaml::Node* node = repair.Child("guards");
-  if (node == nullptr) return;
-  yaml::Mapping mapping(*node, repair.what() + ".guards", repair.complaints());
-  guards.cooldown = mapping.Get<Millis>("cooldown", guards.cooldown);
-  ReadWindows(mapping, guards.attempts);
-  guards.min_healthy = mapping.Get<int>("min_healthy", guards.min_healthy);
-  if (guards.min_healthy < 0) {
-    mapping.Complain(mapping.Child("min_healthy")->place,
-                     fmt::format("min_healthy must be at least 0, not {}", guards.min_healthy));
-  }
-  ReadIntervals(mapping, references, guards.mute_time_intervals);
-  RefuseLater(mapping, {"active_backups", "gate", "quorum", "after_deploy", "storm"});
-}
-
-// --- ladders ---------------------------------------------------------------------------------
-
-VerifySpec ReadVerify(const yaml::Node& node, const std::string& what, const References& references,
-                      yaml::Complaints& complaints, VerifySpec verify) {
-  yaml::Mapping mapping(node, what + ".verify", complaints);
-  verify.expr = mapping.Get<std::string>("expr", verify.expr);
-  verify.within = mapping.Get<Millis>("within", verify.within);
-  verify.hold = mapping.Get<Millis>("hold", verify.hold);
-  // Inherited, it has its complaint already.
-  if (mapping.Has("within") && verify.within <= Millis(0)) {
-    mapping.Complain(mapping.Child("within")->place, "within must be longer than 0s");
-  }
-  const yaml::Node* expr = mapping.Child("expr");
-  if (expr != nullptr && references.check_expression) {
-    if (const Status status = references.check_expression(verify.expr); !status) {
-      mapping.Complain(expr->place, "expr: " + status.error().message);
-    }
-  }
-  return verify;
-}
-
-using ActionReader = std::function<ActionSpec(const yaml::Node&, const std::string& what,
-                                              const References&, yaml::Complaints&)>;
-
-ActionSpec ReadRestart(const yaml::Node& node, const std::string& what, const References&,
-                       yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, what, complaints);
-  RefuseLater(mapping, {"with"});
-  return RestartSpec{};
-}
-
-ActionSpec ReadBackup(const yaml::Node& node, const std::string& what, const References& references,
-                      yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, what, complaints);
-  BackupSpec spec{mapping.Get<std::string>("name", ""), mapping.Get<std::string>("label", "")};
-  if (spec.name.empty() == spec.label.empty()) {
-    mapping.Complain(mapping.place(), "exactly one of \"name\" and \"label\" must be given");
-  } else if (!spec.name.empty()) {
-    CheckName(mapping, mapping.Child("name")->place, "backup", spec.name, references.backups);
-  } else if (!spec.label.empty() && !IsLabelName(spec.label)) {
-    mapping.Complain(mapping.Child("label")->place,
-                     "label " + Quote(spec.label) + " is not a label's name");
-  }
-  return spec;
-}
-
-ActionSpec ReadExec(const yaml::Node& node, const std::string& what, const References&,
-                    yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, what, complaints);
-  ExecSpec spec;
-  spec.argv = mapping.List<std::string>("argv");
-  spec.environment = mapping.StringMap("environment");
-  spec.directory = mapping.Get<std::string>("directory", spec.directory);
-  const yaml::Node* argv = mapping.Child("argv");
-  if (argv == nullptr) {
-    mapping.Complain(mapping.place(), "\"argv\" is missing: the program and its arguments");
-  } else if (spec.argv.empty()) {
-    if (argv->kind == yaml::Node::Kind::kSequence) {
-      mapping.Complain(argv->place, "\"argv\" is empty: the program and its arguments");
-    }
-  } else if (!spec.argv.front().starts_with('/')) {
-    mapping.Complain(
-        mapping.Child("argv")->place,
-        "argv must begin with a program's absolute path, not " + Quote(spec.argv.front()));
-  }
-  for (const auto& [name, value] : spec.environment) {
-    if (name.starts_with("FETTLE_")) {
-      mapping.Complain(mapping.Child("environment")->place,
-                       "environment: " + Quote(name) + " is kept for fettle's own variables");
-    }
-  }
-  return spec;
-}
-
-ActionSpec ReadEscalate(const yaml::Node& node, const std::string& what,
-                        const References& references, yaml::Complaints& complaints) {
-  yaml::Mapping mapping(node, what, complaints);
-  EscalateSpec spec{mapping.Require<std::string>("receiver")};
-  const yaml::Node* receiver = mapping.Child("receiver");
-  if (receiver != nullptr && !spec.receiver.empty()) {
-    CheckName(mapping, receiver->place, "receiver", spec.receiver, references.receivers);
-  }
-  return spec;
-}
-
-struct ActionKind {
-  std::string_view key;
-  ActionReader read;
-};
-const std::vector<ActionKind>& ActionKinds() {
-  static const std::vector<ActionKind> kinds{
-      {"restart", ReadRestart},
-      {"backup", ReadBackup},
-      {"exec", ReadExec},
-      {"escalate", ReadEscalate},
-  };
-  return kinds;
-}
-
-constexpr std::array<std::string_view, 8> kLaterActions{
-    "start", "stop", "kill", "http", "rollback", "systemd", "kubernetes", "docker_exec"};
-
-RungSpec ReadRung(const yaml::Node& item, const RepairSpec& repair, const std::string& what,
-                  const References& references, yaml::Complaints& complaints) {
-  yaml::Mapping mapping(item, what + ".actions", complaints);
-  RefuseLater(mapping, kLaterActions);
-  std::optional<RungSpec> rung;
-  std::vector<std::string> known;
-  for (const ActionKind& kind : ActionKinds()) {
-    known.emplace_back(kind.key);
-    const yaml::Node* node = mapping.Child(kind.key);
-    if (node == nullptr) continue;
-    if (rung) {
-      mapping.Complain(node->place, "one action only: " + Quote(kind.key) + " is a second one");
-      continue;
-    }
-    rung.emplace();
-    rung->action =
-        kind.read(*node, mapping.what() + "." + std::string(kind.key), references, complaints);
-  }
-  if (!rung) {
-    const bool later = std::any_of(kLaterActions.begin(), kLaterActions.end(),
-                                   [&](std::string_view key) { return mapping.Has(key); });
-    if (!later && item.kind == yaml::Node::Kind::kMapping) {
-      mapping.Complain(item.place,
-                       fmt::format("an action is missing: one of {}", fmt::join(known, ", ")));
-    }
-    // What comes after it is still read; it needs nothing of its own.
-    rung.emplace();
-    rung->action = ExecSpec{};
-  }
-  rung->attempts = mapping.Get<int>("attempts", rung->attempts);
-  if (rung->attempts < 1 || rung->attempts > kAttemptsMax) {
-    mapping.Complain(mapping.Child("attempts")->place,
-                     fmt::format("attempts must be 1 to {}, not {}", kAttemptsMax, rung->attempts));
-  }
-  rung->timeout = mapping.Find<Millis>("timeout");
-  if (rung->timeout && *rung->timeout <= Millis(0)) {
-    mapping.Complain(mapping.Child("timeout")->place, "timeout must be longer than 0s");
-  }
-  rung->while_silenced = mapping.Get<bool>("while_silenced", false);
-  if (const yaml::Node* verify = mapping.Child("verify")) {
-    rung->verify = ReadVerify(*verify, mapping.what(), references, complaints, repair.verify);
-  }
-  return *std::move(rung);
-}
-
-void ReadRungs(yaml::Mapping& mapping, const References& references, RepairSpec& repair) {
-  mapping.ForEach("actions", [&](const yaml::Node& item) {
-    if (!repair.rungs.empty() && KindOf(repair.rungs.back().action) == "escalate") {
-      mapping.Complain(item.place, "actions: escalate must be the last one");
-    }
-    repair.rungs.push_back(
-        ReadRung(item, repair, mapping.what(), references, mapping.complaints()));
-  });
-  if (repair.rungs.empty() && !mapping.Has("actions")) {
-    mapping.Complain(mapping.place(), "\"actions\" are missing");
-  } else if (repair.rungs.empty()) {
-    mapping.Complain(mapping.Child("actions")->place, "\"actions\" are empty");
-  }
-  if (repair.rungs.size() > kRungsMax) {
-    mapping.Complain(mapping.Child("actions")->place, "actions: at most 20");
-  }
 }
 
 // --- repairs ---------------------------------------------------------------------------------
@@ -442,6 +158,22 @@ void CheckTarget(yaml::Mapping& mapping, const RepairSpec& repair) {
   }
 }
 
+void ReadSources(yaml::Mapping& mapping, RepairSpec& repair) {
+  static const std::vector<std::pair<std::string, AlertSource>> words{
+      {"rules", AlertSource::kRules},
+      {"api", AlertSource::kApi},
+      {"webhook", AlertSource::kWebhook},
+      {"events", AlertSource::kEvents}};
+  mapping.ForEach("sources", [&](const yaml::Node& item) {
+    for (const auto& [word, source] : words) {
+      if (item.kind != yaml::Node::Kind::kScalar || item.text != word) continue;
+      repair.sources.insert(source);
+      return;
+    }
+    mapping.Complain(item.place, "sources must be some of rules, api, webhook and events");
+  });
+}
+
 RepairSpec ReadRepair(const yaml::Node& item, const RepairsConfig& config,
                       const References& references, std::set<std::string>& taken,
                       yaml::Complaints& complaints) {
@@ -456,7 +188,10 @@ RepairSpec ReadRepair(const yaml::Node& item, const RepairsConfig& config,
     repair.verify = ReadVerify(*verify, mapping.what(), references, complaints, repair.verify);
   }
   ReadRungs(mapping, references, repair);
-  RefuseLater(mapping, {"settle", "evidence", "max_age"});
+  repair.settle = mapping.Get<Millis>("settle", repair.settle);
+  repair.max_age = mapping.Get<Millis>("max_age", repair.max_age);
+  ReadSources(mapping, repair);
+  RefuseLater(mapping, {"evidence"});
   CheckTarget(mapping, repair);
   return repair;
 }
@@ -469,9 +204,12 @@ bool IsLoopback(std::string_view listen_address) {
 }
 
 }  // namespace
+}  // namespace fettle::receivers::repairs
+
+namespace fettle::receivers {
 
 std::string_view ToString(Mode mode) {
-  for (const auto& [word, value] : ModeWords()) {
+  for (const auto& [word, value] : repairs::ModeWords()) {
     if (value == mode) return word;
   }
   return "off";
@@ -508,18 +246,19 @@ Mode RepairsConfig::EffectiveMode(const RepairSpec& repair) const {
 
 RepairsConfig ReadRepairs(yaml::Mapping& receivers, const References& references) {
   RepairsConfig config;
-  config.targets = ReadTargets(receivers, references);
-  config.guards = ReadGlobalGuards(receivers, references);
+  config.targets = repairs::ReadTargets(receivers, references);
+  config.guards = repairs::ReadGlobalGuards(receivers, references);
   std::set<std::string> taken;
   receivers.ForEach("repairs", [&](const yaml::Node& item) {
-    config.repairs.push_back(ReadRepair(item, config, references, taken, receivers.complaints()));
+    config.repairs.push_back(
+        repairs::ReadRepair(item, config, references, taken, receivers.complaints()));
   });
   return config;
 }
 
 Status CheckOpenDoor(const RepairsConfig& config, std::string_view listen_address,
                      bool has_authentication) {
-  if (has_authentication || IsLoopback(listen_address)) return {};
+  if (has_authentication || repairs::IsLoopback(listen_address)) return {};
   for (const RepairSpec& repair : config.repairs) {
     if (config.EffectiveMode(repair) != Mode::kAuto) continue;
     return Fail(Cause::kInvalid,

@@ -8,11 +8,13 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "common/alert.h"
 #include "common/clock.h"
 #include "common/matcher.h"
 #include "common/result.h"
@@ -42,9 +44,19 @@ struct TargetSpec {
   std::string container;
   std::string label;
   std::optional<int> stop_timeout_s;  // else the container's own, else 10
+  // Targets that it needs, besides what Compose's labels and shared networks say.
+  std::vector<std::string> depends_on;
 };
 inline constexpr int kStopTimeoutDefaultS = 10;
 inline constexpr int kStopTimeoutMaxS = 3'600;
+
+// So many of all targets fell ill within the window: that is no matter of single repairs. Over once
+// it has not been so for the cooldown.
+struct StormSpec {
+  double share = 0.5;
+  Millis window{60'000};
+  Millis cooldown{120'000};
+};
 
 struct GlobalGuards {
   Mode mode = Mode::kAuto;       // the ceiling
@@ -52,6 +64,8 @@ struct GlobalGuards {
   std::vector<Window> attempts{{20, Millis{3'600'000}}};
   int concurrent = 5;  // calls under way at once
   std::vector<std::string> mute_time_intervals;
+  std::string control;  // fettle itself is cut off unless this returns anything
+  std::optional<StormSpec> storm;
 };
 
 struct RepairGuards {
@@ -59,6 +73,12 @@ struct RepairGuards {
   std::vector<Window> attempts{{3, Millis{3'600'000}}, {7, Millis{24 * 3'600'000}}};
   int min_healthy = 0;  // replicas that stay healthy while one is acted on
   std::vector<std::string> mute_time_intervals;
+  // How many must agree that it is ill: each alert, the engine, and the expression of `verify`.
+  int quorum = 1;
+  // So many beginnings in so long are left to a person.
+  std::optional<Window> flapping = Window{4, Millis{30 * 60'000}};
+  bool any_backup_holds = false;
+  std::vector<std::string> backups_that_hold;
 };
 
 // Whether it helped. Without an expression the engine's own word (running, healthy) counts, and the
@@ -100,6 +120,11 @@ struct RepairSpec {
   std::string target;        // a target's name, or
   std::string target_label;  // the label whose value must equal a target's name
   Mode mode = Mode::kObserve;
+  std::set<AlertSource> sources;  // whose alerts count; none named: everybody's
+  Millis settle{0};               // an alert must have been known for so long
+  // One that began longer than this before it came is old news: it counts for a container that
+  // looks ill, or once its sender says it again. Alertmanager holds news back for minutes.
+  Millis max_age{15 * 60'000};
   RepairGuards guards;
   VerifySpec verify;
   std::vector<RungSpec> rungs;

@@ -370,6 +370,15 @@ std::vector<KeptView> Backups::Kept() const {
   return kept_;
 }
 
+std::vector<std::string> Backups::Running() const {
+  std::vector<std::string> names;
+  const std::lock_guard lock(view_mutex_);
+  for (const JobView& job : view_) {
+    if (job.phase == JobPhase::kRunning) names.push_back(job.name);
+  }
+  return names;
+}
+
 std::vector<JobView> Backups::View() const {
   const std::lock_guard lock(view_mutex_);
   return view_;

@@ -60,6 +60,7 @@ class Backups final : public BackupRunner, public Collector {
 
   // On the brain.
   bool Knows(const std::string& name) const override;
+  std::vector<std::string> Running() const override;
   void Run(const std::string& name, const std::string& reason, Time since, Then then) override;
   // By a person: runs even if a good run is newer. False if there is no such job.
   bool RunNow(const std::string& name, Then then);

@@ -362,7 +362,7 @@ const std::map<std::string, std::string>& RoomsOfKeys() {
       {"receivers/backups/", "`receivers`"},
       {"receivers/kinds.cc", "alertmanager.yml"},
       {"receivers/settings.cc", "alertmanager.yml"},
-      {"receivers/repairs_config.cc", "`receivers`"},
+      {"receivers/repairs_", "`receivers`"},
       {"receivers/telling_config.cc", "`receivers`"},
       {"fettle_config.cc", ""},  // the headings themselves
   };

@@ -100,6 +100,22 @@ std::vector<Case> Cases() {
       {"held", [](World& w) { w.incident.on_hold = true; }, "held by a person", std::nullopt,
        false},
       {"boot_hold", Fact([](Facts& f) { f.boot_hold = 7s; }), "has just started", 7s, true},
+      {"untrusted_source",
+       [](World& w) {
+         w.repair.sources = {AlertSource::kRules};
+         w.incident.triggers = {{.source = AlertSource::kWebhook}};
+       },
+       "where this repair does not listen", std::nullopt, true},
+      {"stale_evidence",
+       [](World& w) {
+         w.first().health = ContainerHealth::kHealthy;
+         w.incident.triggers = {{.starts_at = w.clock.Now().wall - 2h,
+                                 .source = AlertSource::kWebhook,
+                                 .first_seen = w.clock.Now().wall}};
+       },
+       "2h old when it came, and nothing else says that web is ill", std::nullopt, true},
+      {"self_partitioned", Fact([](Facts& f) { f.cut_off = "up returns nothing"; }),
+       "fettle itself seems cut off: up returns nothing", 5s, true},
       {"quiet", Fact([](Facts& f) { f.quiet = "silenced by ann"; }), "silenced by ann",
        std::nullopt, true},
       {"maintenance", Fact([](Facts& f) { f.maintenance = "nights"; }), "it is nights",
@@ -120,6 +136,8 @@ std::vector<Case> Cases() {
        "fettle.protected", std::nullopt, false},
       {"hold_label", [](World& w) { w.first().labels[kLabelHold] = "until monday"; },
        "until monday", std::nullopt, false},
+      {"self_dependency", Fact([](Facts& f) { f.own_part = "fettle itself"; }),
+       "web-1 is fettle itself", std::nullopt, false},
       {"operator_intent", Fact([](Facts& f) {
          f.intent = OperatorIntent::Hold{true, "somebody stopped it", 9s};
        }),
@@ -139,6 +157,31 @@ std::vector<Case> Cases() {
          w.clock.Pass(5s);
        },
        "started 4s ago, after the alert began", 6s, false},
+      {"active_backups",
+       [](World& w) {
+         w.repair.guards.any_backup_holds = true;
+         w.more = [](Facts& f) { f.backups = {"leads-db"}; };
+       },
+       "backup leads-db is running", 5s, false},
+      {"dependency_down", Fact([](Facts& f) {
+         f.dependency = Facts::Against{"shop/db, which it needs, is exited", 5s};
+       }),
+       "shop/db", 5s, true},
+      {"settling",
+       [](World& w) {
+         w.repair.settle = 20s;
+         w.incident.triggers = {{.first_seen = w.clock.Now().wall}};
+         w.clock.Pass(5s);
+       },
+       "given 20s to settle", 15s, true},
+      {"quorum",
+       [](World& w) {
+         w.repair.guards.quorum = 3;
+         w.incident.triggers = {{.labels = {{"alertname", "A"}}}};
+       },
+       "2 of at least 3 say that it is ill", 2s, true},
+      {"flapping", Fact([](Facts& f) { f.beginnings = 4; }), "it began 4 times in the last 30m",
+       std::nullopt, true},
       {"cooldown", [](World& w) { w.Tried(1, 20s); }, "ended 20s ago and the cooldown is 1m", 40s,
        true},
       {"attempts_exhausted",
@@ -159,6 +202,10 @@ std::vector<Case> Cases() {
          w.repair.guards.min_healthy = 2;
        },
        "1 of 2 replicas would stay healthy, at least 2 must", 2s, true},
+      {"storm", Fact([](Facts& f) {
+         f.storm = Facts::Against{"5 of 8 targets fell ill", 90s};
+       }),
+       "5 of 8", 90s, true},
       {"target_busy", Fact([](Facts& f) { f.busy_with = "heal-db"; }), "heal-db is at work on it",
        std::nullopt, false},
       {"concurrent",
@@ -285,6 +332,28 @@ TEST(GuardsTest, ExceptionsThatAPersonOrTheConfigurationMade) {
   EXPECT_EQ(released.Ask()->reason, "cooldown");
   released.incident.released_at = released.clock.Now().wall;
   EXPECT_FALSE(released.Ask()) << "retry: what was before does not count";
+
+  World again;
+  again.first().health = ContainerHealth::kHealthy;
+  again.incident.triggers = {{.starts_at = again.clock.Now().wall - 2h,
+                              .source = AlertSource::kWebhook,
+                              .first_seen = again.clock.Now().wall}};
+  EXPECT_EQ(again.Ask()->reason, "stale_evidence");
+  again.incident.triggers.front().said_again = true;
+  EXPECT_FALSE(again.Ask()) << "its sender says so again";
+
+  World three;
+  three.repair.guards.quorum = 3;
+  three.incident.triggers = {{.labels = {{"alertname", "A"}}}};
+  three.more = [](Facts& facts) { facts.verified_well = true; };
+  EXPECT_EQ(three.Ask()->reason, "quorum") << "an expression that holds is no voice against it";
+  three.more = [](Facts& facts) { facts.verified_well = false; };
+  EXPECT_FALSE(three.Ask()) << "the alert, the engine, and the expression";
+
+  World named;
+  named.repair.guards.backups_that_hold = {"leads-db"};
+  named.more = [](Facts& facts) { facts.backups = {"logs"}; };
+  EXPECT_FALSE(named.Ask()) << "another backup";
 
   World ours;
   ours.incident.triggers = {{.starts_at = ours.clock.Now().wall}};

@@ -314,7 +314,7 @@ class Workshop {
                                     {}});
       mender = std::make_unique<Mender>(
           Mender::Deps{brain, looking, shop.store, shop.metrics, shop.log.For("mender"), *targets,
-                       std::move(actions), shop.quiet, &shop.judge},
+                       std::move(actions), shop.quiet, &shop.judge, &shop.backups_},
           shop.config_, Mender::Options{});
     }
     void End() {

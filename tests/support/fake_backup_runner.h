@@ -26,6 +26,11 @@ class FakeBackupRunner final : public BackupRunner {
     Then then;
   };
   bool Knows(const std::string& name) const override { return known.contains(name); }
+  std::vector<std::string> Running() const override {
+    std::vector<std::string> names = busy;
+    for (const Waiting& run : running) names.push_back(run.name);
+    return names;
+  }
   // A good run after `since` converges at once, as the contract says; otherwise the run waits for
   // End.
   void Run(const std::string& name, const std::string& reason, Time since, Then then) override {
@@ -47,6 +52,7 @@ class FakeBackupRunner final : public BackupRunner {
   }
 
   std::set<std::string> known{"leads-db"};
+  std::vector<std::string> busy;     // runs that nobody here asked for
   std::vector<std::string> asked;    // every call
   std::vector<std::string> started;  // runs that really began
   std::vector<Waiting> running;

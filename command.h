@@ -6,6 +6,7 @@
 
 #include "common/json.h"
 #include "fettle.h"
+#include "rules/promql/features.h"
 
 namespace fettle {
 
@@ -19,10 +20,32 @@ int RunAlertmanager(const std::vector<std::string>& arguments);
 // 0, or 1 with every complaint as file:line:column on stderr. Knows a fettle, an Alertmanager and a
 // rule file by their top-level keys.
 int RunCheckConfig(const std::vector<std::string>& files);
-int RunCheckRules(const std::vector<std::string>& files);
 int RunCheckWebConfig(const std::vector<std::string>& files);
 // Prometheus' PromQL test files; prints "N passed, N failed".
 int RunTestPromql(const std::vector<std::string>& files);
+// Rule files as promtool checks them, and lints that need no server (rules/lint.h). Exit code 3:
+// lints were found, and they are fatal.
+struct CheckRulesCommand {
+  std::vector<std::string> files;           // none: stdin
+  std::vector<std::string> lint = {"all"};  // or none, or names of checks
+  bool lint_fatal = false;
+  bool ignore_unknown_fields = false;
+  promql::Features features;
+};
+int RunCheckRules(const CheckRulesCommand& command);
+// promtool's rule tests, with its flags and ours.
+struct TestRulesCommand {
+  std::vector<std::string> files;
+  std::vector<std::string> run;  // regular expressions of names; none: all
+  std::string junit_file;
+  promql::Features features;
+  double coverage_min = 0;  // percent; below it the exit code is 1
+  bool coverage = false;
+  bool diff = false;
+  bool debug = false;
+  bool ignore_unknown_fields = false;
+};
+int RunTestRules(const TestRulesCommand& command);
 
 // What a running daemon answers, over its HTTP API.
 struct ClientOptions {

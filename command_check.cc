@@ -1,14 +1,11 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 
 #include "command.h"
 #include "common/web_config.h"
 #include "fettle_config.h"
 #include "receivers/alertmanager_config.h"
-#include "rules/promql/test_runner.h"
 #include "rules/rule_file.h"
 
 namespace fettle {
@@ -58,31 +55,6 @@ void CheckAny(const std::string& file, yaml::Complaints& complaints) {
 }  // namespace
 
 int RunCheckConfig(const std::vector<std::string>& files) { return ForEachFile(files, CheckAny); }
-
-int RunCheckRules(const std::vector<std::string>& files) {
-  return ForEachFile(files, [](const std::string& file, yaml::Complaints& complaints) {
-    (void)rules::ReadRuleFile(file, complaints);
-  });
-}
-
-int RunTestPromql(const std::vector<std::string>& files) {
-  promql::TestReport all;
-  for (const std::string& file : files) {
-    std::ifstream in(file, std::ios::binary);
-    if (!in) {
-      ++all.failed;
-      fmt::print(stderr, "{}: cannot be read\n", file);
-      continue;
-    }
-    const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-    const promql::TestReport report = promql::RunPromqlTest(file, text);
-    for (const std::string& failure : report.failures) fmt::print(stderr, "{}\n", failure);
-    all.passed += report.passed;
-    all.failed += report.failed;
-  }
-  fmt::print("{} passed, {} failed\n", all.passed, all.failed);
-  return all.failed == 0 ? 0 : 1;
-}
 
 int RunCheckWebConfig(const std::vector<std::string>& files) {
   return ForEachFile(files, CheckWeb);

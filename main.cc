@@ -37,6 +37,18 @@ void AddMillis(CLI::App& app, const std::string& flag, fettle::Millis& target,
       ->check(CLI::Validator(BadDuration, "DURATION"));
 }
 
+void AddFeatures(CLI::App& app, fettle::promql::Features& features,
+                 std::vector<std::string>* names) {
+  app.add_option_function<std::vector<std::string>>(
+         "--enable-feature",
+         [&features, names](const std::vector<std::string>& lists) {
+           if (names != nullptr) *names = lists;
+           features = *fettle::promql::ParseFeatures(lists);
+         },
+         "experimental parts of PromQL, by Prometheus' names")
+      ->check(CLI::Validator(BadFeature, "FEATURE"));
+}
+
 void AddServeFlags(CLI::App& app, ServeOptions& options, std::string& log_level,
                    std::string& log_format) {
   app.add_option("--config.file", options.config_file, "fettle.yml");
@@ -59,14 +71,7 @@ void AddServeFlags(CLI::App& app, ServeOptions& options, std::string& log_level,
   app.add_option("--query.max-concurrency", options.queries_max, "queries that run at one time")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  app.add_option_function<std::vector<std::string>>(
-         "--enable-feature",
-         [&options](const std::vector<std::string>& lists) {
-           options.enabled_features = lists;
-           options.features = *fettle::promql::ParseFeatures(lists);
-         },
-         "experimental parts of PromQL, by Prometheus' names")
-      ->check(CLI::Validator(BadFeature, "FEATURE"));
+  AddFeatures(app, options.features, &options.enabled_features);
   app.add_option("--log.level", log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
       ->capture_default_str();
@@ -159,6 +164,48 @@ void AddQueryCommands(CLI::App& app, QueryCommand& query, int& code) {
   }
 }
 
+void AddCheckCommands(CLI::App& app, std::vector<std::string>& files,
+                      fettle::CheckRulesCommand& rules, int& code) {
+  CLI::App* check = app.add_subcommand("check", "check files and say everything that is wrong");
+  check->require_subcommand(1);
+  const auto add_check = [&](const char* name, const char* help,
+                             int (*run)(const std::vector<std::string>&)) {
+    CLI::App* sub = check->add_subcommand(name, help);
+    sub->add_option("FILE", files, "files")->required();
+    sub->callback([&files, &code, run] { code = run(files); });
+  };
+  add_check("config", "fettle.yml or alertmanager.yml", fettle::RunCheckConfig);
+  add_check("web-config", "web configuration files", fettle::RunCheckWebConfig);
+  CLI::App* sub = check->add_subcommand("rules", "Prometheus rule files");
+  sub->add_option("FILE", rules.files, "files (standard input)");
+  sub->add_option("--lint", rules.lint, "all, none, or names of lints (all)")->delimiter(',');
+  sub->add_flag("--lint-fatal", rules.lint_fatal, "exit with 3 if a lint finds something");
+  sub->add_flag("--ignore-unknown-fields", rules.ignore_unknown_fields, "of rule files");
+  AddFeatures(*sub, rules.features, nullptr);
+  sub->callback([&rules, &code] { code = fettle::RunCheckRules(rules); });
+}
+
+void AddTestCommands(CLI::App& app, std::vector<std::string>& files,
+                     fettle::TestRulesCommand& rules, int& code) {
+  CLI::App* test = app.add_subcommand("test", "run tests written in files");
+  test->require_subcommand(1);
+  CLI::App* promql = test->add_subcommand("promql", "Prometheus' PromQL test files");
+  promql->add_option("FILE", files, "files")->required();
+  promql->callback([&files, &code] { code = fettle::RunTestPromql(files); });
+  CLI::App* sub = test->add_subcommand("rules", "tests of rules, in promtool's format");
+  sub->add_option("FILE", rules.files, "files")->required();
+  sub->add_option("--run", rules.run, "only tests whose names match");
+  sub->add_option("--junit", rules.junit_file, "a file for the results as JUnit XML");
+  sub->add_flag("--coverage", rules.coverage, "name the rules that no test sees");
+  sub->add_option("--coverage.min", rules.coverage_min, "percent of rules that tests must see")
+      ->each([&rules](const std::string&) { rules.coverage = true; });
+  sub->add_flag("--diff", rules.diff, "say what is missing and what is too much");
+  sub->add_flag("--debug", rules.debug, "print all samples of each test");
+  sub->add_flag("--ignore-unknown-fields", rules.ignore_unknown_fields, "of rule files");
+  AddFeatures(*sub, rules.features, nullptr);
+  sub->callback([&rules, &code] { code = fettle::RunTestRules(rules); });
+}
+
 // Every flag that the app or one of its subcommands knows.
 std::vector<std::string> KnownFlags(const CLI::App& app) {
   std::vector<std::string> flags;
@@ -216,23 +263,10 @@ int Run(int argc, char** argv) {
   app.add_subcommand("alertmanager", "only the receivers, with Alertmanager's own flags");
 
   std::vector<std::string> files;
-  CLI::App* check = app.add_subcommand("check", "check files and say everything that is wrong");
-  check->require_subcommand(1);
-  const auto add_check = [&](const char* name, const char* help,
-                             int (*run)(const std::vector<std::string>&)) {
-    CLI::App* sub = check->add_subcommand(name, help);
-    sub->add_option("FILE", files, "files")->required();
-    sub->callback([&files, &code, run] { code = run(files); });
-  };
-  add_check("config", "fettle.yml or alertmanager.yml", fettle::RunCheckConfig);
-  add_check("rules", "Prometheus rule files", fettle::RunCheckRules);
-  add_check("web-config", "web configuration files", fettle::RunCheckWebConfig);
-
-  CLI::App* test = app.add_subcommand("test", "run tests written in files");
-  test->require_subcommand(1);
-  CLI::App* test_promql = test->add_subcommand("promql", "Prometheus' PromQL test files");
-  test_promql->add_option("FILE", files, "files")->required();
-  test_promql->callback([&] { code = fettle::RunTestPromql(files); });
+  fettle::CheckRulesCommand rule_checks;
+  AddCheckCommands(app, files, rule_checks, code);
+  fettle::TestRulesCommand rule_tests;
+  AddTestCommands(app, files, rule_tests, code);
 
   ClientOptions client;
   CLI::App* status = app.add_subcommand("status", "what is healthy, firing, held and backed up");

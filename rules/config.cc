@@ -79,7 +79,8 @@ class Reader {
       }
     });
     for (const std::string& file : files) {
-      std::vector<GroupSpec> groups = ReadRuleFile(file, map_.complaints(), parser_);
+      std::vector<GroupSpec> groups = ReadRuleFile(
+          file, map_.complaints(), {.parser = parser_, .ignore_unknown_fields = false});
       std::move(groups.begin(), groups.end(), std::back_inserter(config.groups));
     }
   }

@@ -29,16 +29,26 @@ bool IsName(const std::string& name) { return !name.empty() && IsUtf8(name); }
 
 std::string TextOf(const yaml::Node* node) { return node == nullptr ? std::string() : node->text; }
 
+// No key is a mistake any more.
+void Understand(yaml::Mapping& map, const yaml::Node& node) {
+  for (const yaml::Entry& entry : node.entries) (void)map.Child(entry.key.text);
+}
+
 class RuleReader {
  public:
   RuleReader(const yaml::Node& node, std::string what, const gotemplate::Functions& functions,
-             const promql::ParserOptions& options, yaml::Complaints& complaints)
-      : map_(node, std::move(what), complaints), functions_(functions), options_(options) {}
+             const RuleFileOptions& options, yaml::Complaints& complaints)
+      : node_(node),
+        map_(node, std::move(what), complaints),
+        functions_(functions),
+        options_(options) {}
 
   // nullopt if anything was wrong.
   std::optional<RuleSpec> Read(const std::map<std::string, std::string>& group_labels) {
     const std::size_t before = map_.complaints().size();
+    if (options_.ignore_unknown_fields) Understand(map_, node_);
     RuleSpec rule;
+    rule.line = map_.place().line;
     ReadName(rule);
     ReadExpression(rule);
     rule.hold = map_.Get<Millis>("for", Millis(0));
@@ -81,7 +91,8 @@ class RuleReader {
       return;
     }
     rule.expr = Trimmed(expr->text);
-    Result<promql::ExprPtr> tree = promql::Parse(rule.expr, options_);
+    rule.expr_line = expr->place.line;
+    Result<promql::ExprPtr> tree = promql::Parse(rule.expr, options_.parser);
     if (!tree) {
       map_.Complain(expr->place, "could not parse expression: " + tree.error().message);
       return;
@@ -134,20 +145,21 @@ class RuleReader {
     }
   }
 
+  const yaml::Node& node_;
   yaml::Mapping map_;
   const gotemplate::Functions& functions_;
-  const promql::ParserOptions& options_;
+  const RuleFileOptions& options_;
 };
 
 class FileReader {
  public:
-  FileReader(const std::string& file, const promql::ParserOptions& options,
-             yaml::Complaints& complaints)
+  FileReader(const std::string& file, const RuleFileOptions& options, yaml::Complaints& complaints)
       : file_(file), options_(options), complaints_(complaints), functions_(AlertFunctions("")) {}
 
   std::vector<GroupSpec> Read(const yaml::Node& root) {
     std::vector<GroupSpec> groups;
     yaml::Mapping map(root, "", complaints_);
+    if (options_.ignore_unknown_fields) Understand(map, root);
     map.ForEach("groups", [&](const yaml::Node& node) { groups.push_back(ReadGroup(node)); });
     return groups;
   }
@@ -159,6 +171,7 @@ class FileReader {
     group.name = TextOf(node.Find("name"));
     const std::string what = fmt::format("group {}", Quote(group.name));
     yaml::Mapping map(node, what, complaints_);
+    if (options_.ignore_unknown_fields) Understand(map, node);
     map.Get<std::string>("name", "");
     if (group.name.empty()) {
       complaints_.Add(node.place, "Groupname must not be empty");
@@ -190,15 +203,14 @@ class FileReader {
   }
 
   const std::string& file_;
-  const promql::ParserOptions& options_;
+  const RuleFileOptions& options_;
   yaml::Complaints& complaints_;
   const gotemplate::Functions functions_;
   std::set<std::string> names_;
 };
 
 std::vector<GroupSpec> ReadRoot(const std::optional<yaml::Node>& root, const std::string& file,
-                                yaml::Complaints& complaints,
-                                const promql::ParserOptions& options) {
+                                yaml::Complaints& complaints, const RuleFileOptions& options) {
   if (!root) return {};
   return FileReader(file, options, complaints).Read(*root);
 }
@@ -212,13 +224,12 @@ bool RuleSpec::operator==(const RuleSpec& other) const {
 }
 
 std::vector<GroupSpec> ReadRules(std::string_view text, const std::string& file,
-                                 yaml::Complaints& complaints,
-                                 const promql::ParserOptions& options) {
+                                 yaml::Complaints& complaints, const RuleFileOptions& options) {
   return ReadRoot(yaml::Load(text, file, complaints, PlainText()), file, complaints, options);
 }
 
 std::vector<GroupSpec> ReadRuleFile(const std::string& path, yaml::Complaints& complaints,
-                                    const promql::ParserOptions& options) {
+                                    const RuleFileOptions& options) {
   return ReadRoot(yaml::LoadFile(path, complaints, PlainText()), path, complaints, options);
 }
 

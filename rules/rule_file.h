@@ -32,7 +32,11 @@ struct RuleSpec {
   // one removes the label.
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
+  // Where its file has it, from 1; 0 if there is none.
+  int line = 0;
+  int expr_line = 0;
 
+  // The same rule, wherever it stands.
   bool operator==(const RuleSpec& other) const;
 };
 
@@ -49,12 +53,17 @@ struct GroupSpec {
   bool operator==(const GroupSpec& other) const = default;
 };
 
+struct RuleFileOptions {
+  promql::ParserOptions parser{};
+  bool ignore_unknown_fields = false;
+};
+
 // The groups of one file's text; `file` is what messages and the groups call it. What is wrong is
 // complained about and left out.
 std::vector<GroupSpec> ReadRules(std::string_view text, const std::string& file,
                                  yaml::Complaints& complaints,
-                                 const promql::ParserOptions& options = {});
+                                 const RuleFileOptions& options = {});
 std::vector<GroupSpec> ReadRuleFile(const std::string& path, yaml::Complaints& complaints,
-                                    const promql::ParserOptions& options = {});
+                                    const RuleFileOptions& options = {});
 
 }  // namespace fettle::rules

@@ -119,7 +119,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
              options.features.On({.lookback = options.lookback_delta,
                                   .samples_max = options.query_samples_max,
                                   .default_step = config.rules.evaluation_interval})),
-      rule_query(engine),
+      rule_query(engine, &samples),
       judge({.engine = engine, .clock = deps.clock}, options.features.parser),
       query_api({.engine = engine, .samples = samples, .clock = deps.clock, .metrics = metrics},
                 {.timeout = options.query_timeout,

@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "fettle_parts.h"
 #include "receivers/backups/backups_api.h"
+#include "rules/explain.h"
 #include "rules/rules_api.h"
 
 namespace fettle {
@@ -21,6 +22,8 @@ constexpr std::string_view kFrontDoor = R"(<!doctype html>
 </head><body><h1>fettle</h1><p>The exporter observes, the rules judge, the receivers act.</p><ul>
 <li><a href="/metrics">/metrics</a>: what is observed</li>
 <li><a href="/api/v1/rules">/api/v1/rules</a>: what is judged</li>
+<li><a href="/api/fettle/v1/rules">/api/fettle/v1/rules</a>: why a rule is not firing</li>
+<li><a href="/api/fettle/v1/rules?dead=true">/api/fettle/v1/rules?dead=true</a>: rules that can never fire</li>
 <li><a href="/api/v1/alerts">/api/v1/alerts</a>: what is wrong now</li>
 <li><a href="/api/fettle/v1/incidents">/api/fettle/v1/incidents</a>: what is being repaired</li>
 <li><a href="/api/fettle/v1/targets">/api/fettle/v1/targets</a>: what may be repaired</li>
@@ -149,6 +152,9 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
              [this](const HttpRequest& request) { return rules::ServeRules(rules, request); });
   router.Add("GET", "/api/v1/alerts", Role::kRead,
              [this](const HttpRequest& request) { return rules::ServeAlerts(rules, request); });
+  router.Add("GET", "/api/fettle/v1/rules", Role::kRead, [this](const HttpRequest& request) {
+    return rules::ServeExplained(rules, {.query = rule_query, .clock = deps.clock}, request);
+  });
   router.Add("GET", "/api/fettle/v1/status", Role::kRead,
              [this](const HttpRequest&) { return StatusOf(*this); });
   router.Add("POST", "/api/fettle/v1/pings/", Role::kWebhook,

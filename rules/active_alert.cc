@@ -12,7 +12,8 @@ constexpr std::array<std::pair<AlertState, std::string_view>, 3> kStates = {
      {AlertState::kPending, "pending"},
      {AlertState::kFiring, "firing"}}};
 
-void WriteLabels(JsonWriter& writer, std::string_view key, const Labels& labels) {
+template <typename Pairs>
+void WriteTexts(JsonWriter& writer, std::string_view key, const Pairs& labels) {
   writer.Key(key).BeginObject();
   for (const auto& [name, value] : labels) writer.Field(name, value);
   writer.EndObject();
@@ -47,13 +48,14 @@ std::string ToJson(const ActiveAlert& alert) {
   JsonWriter writer;
   writer.BeginObject();
   writer.Field("state", ToString(alert.state));
-  WriteLabels(writer, "labels", alert.labels);
-  WriteLabels(writer, "annotations", alert.annotations);
+  WriteTexts(writer, "labels", alert.labels);
+  WriteTexts(writer, "annotations", alert.annotations);
   writer.Field("value", alert.value);  // NaN and infinities are null
   WriteTime(writer, "active_at", alert.active_at);
   WriteTime(writer, "fired_at", alert.fired_at);
   WriteTime(writer, "resolved_at", alert.resolved_at);
   WriteTime(writer, "keep_firing_since", alert.keep_firing_since);
+  if (alert.resolved_value) writer.Field("resolved_value", *alert.resolved_value);
   writer.EndObject();
   return writer.Take();
 }
@@ -72,12 +74,15 @@ Result<ActiveAlert> ActiveAlertFromJson(const Json& json) {
     return Fail(Cause::kInvalid, "the record of an alert lacks its state, labels or active_at");
   }
   alert.labels = ReadLabels(json["labels"]);
-  alert.annotations = ReadLabels(json["annotations"]);
+  for (const auto& [name, value] : json["annotations"].Entries()) {
+    alert.annotations[name] = value.StringOr("");
+  }
   alert.value = json["value"].NumberOr(std::numeric_limits<double>::quiet_NaN());
   alert.active_at = *active_at;
   alert.fired_at = ReadTime(json["fired_at"]);
   alert.resolved_at = ReadTime(json["resolved_at"]);
   alert.keep_firing_since = ReadTime(json["keep_firing_since"]);
+  alert.resolved_value = json["resolved_value"].Number();
   alert.restored = true;
   return alert;
 }

@@ -2,6 +2,7 @@
 // moves it, the store remembers it.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,7 +20,8 @@ std::string_view ToString(AlertState state);  // "inactive", "pending", "firing"
 struct ActiveAlert {
   AlertState state = AlertState::kPending;
   Labels labels;  // the identity; includes alertname
-  Labels annotations;
+  // Unlike a label, an annotation may be empty.
+  std::map<std::string, std::string> annotations;
   double value = 0;  // of the expression, at the last evaluation that had it
   Time active_at;    // the condition is true since then
   std::optional<Time> fired_at;
@@ -27,6 +29,8 @@ struct ActiveAlert {
   std::optional<Time> keep_firing_since;  // the condition is gone since then
   std::optional<Time> last_sent_at;
   Time valid_until;  // told to the receivers as the end, if nothing more is heard
+  // What was found in its place when it was over, where that is to be had.
+  std::optional<double> resolved_value;
   // Remembered from before a restart, and not yet seen again.
   bool restored = false;
 

@@ -59,7 +59,9 @@ AlertingRule::AlertingRule(const RuleSpec& spec, const RuleWorld& world)
       hold_(spec.hold),
       keep_firing_for_(spec.keep_firing_for),
       labels_(ParseTexts(spec.name, spec.labels, world.functions)),
-      annotations_(ParseTexts(spec.name, spec.annotations, world.functions)) {}
+      annotations_(ParseTexts(spec.name, spec.annotations, world.functions)),
+      knows_end_(std::any_of(annotations_.begin(), annotations_.end(),
+                             [](const auto& text) { return text.second.knows_end(); })) {}
 
 AlertingRule::Expansion AlertingRule::Expand(const promql::Vector& answer,
                                              const gotemplate::Functions& bound) const {
@@ -71,23 +73,59 @@ AlertingRule::Expansion AlertingRule::Expand(const promql::Vector& answer,
     if (needs_data) {
       data = AlertData(*element.labels, world_.external_labels_data, world_.external_url, element);
     }
-    const auto expand = [&](const AlertText& text) {
-      if (text.templated()) ++out.expanded;
-      Result<std::string> expanded = text.Expand(data, bound);
-      if (expanded) return *std::move(expanded);
-      out.failures.push_back(expanded.error().message);
-      return "<error expanding template: " + expanded.error().message + ">";
-    };
     Candidate candidate;
     candidate.value = element.value;
-    candidate.labels = *element.labels;
-    candidate.labels.Remove(kMetricName);
-    for (const auto& [name, text] : labels_) candidate.labels.Set(name, expand(text));
-    candidate.labels.Set(kAlertName, name_);
-    for (const auto& [name, text] : annotations_) candidate.annotations.Set(name, expand(text));
+    candidate.labels = LabelsOf(element, data, bound, out);
+    for (const auto& [name, text] : annotations_) {
+      candidate.annotations[name] = ExpandText(text, data, bound, out);
+    }
     out.candidates.push_back(std::move(candidate));
   }
   return out;
+}
+
+std::string AlertingRule::ExpandText(const AlertText& text, const gotemplate::Value& data,
+                                     const gotemplate::Functions& bound, Expansion& out) const {
+  if (text.templated()) ++out.expanded;
+  Result<std::string> expanded = text.Expand(data, bound);
+  if (expanded) return *std::move(expanded);
+  out.failures.push_back(expanded.error().message);
+  return "<error expanding template: " + expanded.error().message + ">";
+}
+
+Labels AlertingRule::LabelsOf(const promql::Element& element, const gotemplate::Value& data,
+                              const gotemplate::Functions& bound, Expansion& out) const {
+  Labels labels = *element.labels;
+  labels.Remove(kMetricName);
+  for (const auto& [name, text] : labels_) labels.Set(name, ExpandText(text, data, bound, out));
+  labels.Set(kAlertName, name_);
+  return labels;
+}
+
+void AlertingRule::TellEnd(const promql::Vector& found, const gotemplate::Functions& bound,
+                           Outcome& outcome) {
+  Expansion ignored;
+  std::map<std::uint64_t, const promql::Element*> there;
+  for (const promql::Element& element : found) {
+    const gotemplate::Value data =
+        AlertData(*element.labels, world_.external_labels_data, world_.external_url, element);
+    there.emplace(LabelsOf(element, data, bound, ignored).Fingerprint(), &element);
+  }
+  for (const std::uint64_t fingerprint : outcome.resolved) {
+    ActiveAlert& alert = active_.at(fingerprint);
+    promql::Element element{std::make_shared<const Labels>(alert.labels), alert.value, nullptr};
+    if (const auto it = there.find(fingerprint); it != there.end()) {
+      element = *it->second;
+      alert.resolved_value = element.value;
+    }
+    const gotemplate::Value data =
+        AlertData(*element.labels, world_.external_labels_data, world_.external_url, element, true);
+    for (const auto& [name, text] : annotations_) {
+      if (!text.knows_end()) continue;
+      alert.annotations[name] = ExpandText(text, data, bound, ignored);
+    }
+    outcome.changes[fingerprint] = alert;
+  }
 }
 
 AlertingRule::Outcome AlertingRule::Advance(std::vector<Candidate> candidates, const Turn& turn) {
@@ -118,6 +156,7 @@ AlertingRule::Outcome AlertingRule::Advance(std::vector<Candidate> candidates, c
     if (fresh.contains(fingerprint) || !(MarksOf(alert) == before)) {
       outcome.changes[fingerprint] = alert;
     }
+    if (alert.resolved_at && !before.resolved_at) outcome.resolved.push_back(fingerprint);
     ++it;
   }
   if (turn.limit > 0 && count > turn.limit) {
@@ -191,6 +230,8 @@ void AlertingRule::MoveHold(ActiveAlert& alert, const Turn& turn) const {
 void AlertingRule::AddSamples(const ActiveAlert& alert, const Turn& turn,
                               std::vector<Sample>& samples) const {
   const Time at = turn.at - turn.query_offset;
+  // Prometheus leaves a label's template as it is where it expands to nothing; here, as its own
+  // compliance suite asks, the series has the alert's labels and no others.
   Labels labels = alert.labels;
   labels.Set(kMetricName, "ALERTS_FOR_STATE");
   const auto since = std::chrono::floor<std::chrono::seconds>(alert.active_at);
@@ -222,7 +263,7 @@ Alert AlertingRule::Told(const ActiveAlert& alert) const {
   for (const auto& [name, value] : world_.external_labels) {
     if (!told.labels.Has(name)) told.labels.Set(name, value);
   }
-  told.annotations = alert.annotations;
+  told.annotations = Labels({alert.annotations.begin(), alert.annotations.end()});
   told.starts_at = alert.fired_at.value_or(alert.active_at);
   told.ends_at = alert.resolved_at.value_or(alert.valid_until);
   told.generator_url = world_.external_url + TableLink(expression_);

@@ -47,7 +47,7 @@ class AlertingRule {
   // One element of the answer, with labels and annotations expanded.
   struct Candidate {
     Labels labels;
-    Labels annotations;
+    std::map<std::string, std::string> annotations;
     double value = 0;
   };
   struct Expansion {
@@ -68,9 +68,16 @@ class AlertingRule {
     std::vector<Sample> samples;
     // What has to be remembered anew, or (nullopt) forgotten.
     std::map<std::uint64_t, std::optional<ActiveAlert>> changes;
+    std::vector<std::uint64_t> resolved;  // at this turn
     std::optional<Error> error;  // two elements alike; the limit, which forgets every alert
   };
   Outcome Advance(std::vector<Candidate> candidates, const Turn& turn);
+
+  // Some annotation is another text once the alert is over ($resolved).
+  bool knows_end() const { return knows_end_; }
+  // Expands those annotations of the alerts that `outcome` has resolved. `found` is what is now
+  // where the condition was true: $value is its value, or the last one known.
+  void TellEnd(const promql::Vector& found, const gotemplate::Functions& bound, Outcome& outcome);
 
   // The alerts that must be told now, marked as sent: newly resolved ones, and those not told for
   // longer than `resend_delay`. Their end is 4 × max(interval, resend_delay) from now.
@@ -88,6 +95,10 @@ class AlertingRule {
   AlertState state() const;  // the highest of its alerts'
 
  private:
+  std::string ExpandText(const AlertText& text, const gotemplate::Value& data,
+                         const gotemplate::Functions& bound, Expansion& out) const;
+  Labels LabelsOf(const promql::Element& element, const gotemplate::Value& data,
+                  const gotemplate::Functions& bound, Expansion& out) const;
   std::set<std::uint64_t> TakeIn(std::map<std::uint64_t, Candidate*>& present, Time at);
   bool Continue(ActiveAlert& alert, const Turn& turn, bool present) const;
   Alert Told(const ActiveAlert& alert) const;
@@ -101,6 +112,7 @@ class AlertingRule {
   const Millis keep_firing_for_;
   std::vector<std::pair<std::string, AlertText>> labels_;
   std::vector<std::pair<std::string, AlertText>> annotations_;
+  const bool knows_end_;
   std::map<std::uint64_t, ActiveAlert> active_;  // by the fingerprint of their labels
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "rules/promql/parser.h"
+#include "rules/promql/printer.h"
 
 namespace fettle::rules {
 namespace {
@@ -41,8 +42,9 @@ Group::Group(Deps deps, Options options, GroupSpec spec)
       options_(std::move(options)),
       spec_(std::move(spec)),
       interval_(spec_.interval > Millis(0) ? spec_.interval : options_.default_interval),
-      metrics_(deps_.metrics, spec_.Key()),
-      rules_(spec_.rules.size()) {
+      metrics_(deps_.metrics, spec_.Key()) {
+  rules_.reserve(spec_.rules.size());
+  for (const RuleSpec& rule : spec_.rules) rules_.emplace_back(rule.tree);
   std::map<std::string, int> seen;
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     const RuleSpec& rule = spec_.rules[i];
@@ -66,6 +68,7 @@ void Group::Evaluate(Time slot) {
   Pass pass{.at = slot};
   for (std::size_t i = 0; i < rules_.size() && !stopped_; ++i) EvaluateRule(i, pass);
   CleanStaleSeries(slot);
+  ShowDead(slot);
   const Moment ended = deps_.clock.Now();
   const double seconds = ToSeconds(ended.boot - began.boot);
   metrics_.group_seconds.Observe(seconds);
@@ -119,11 +122,46 @@ void Group::EvaluateRule(std::size_t index, Pass& pass) {
   } else {
     MarkFailed(rule, samples.error());
   }
+  NoteEvaluation(rule, pass, began, answer ? &*answer : nullptr);
+}
+
+void Group::NoteEvaluation(Rule& rule, Pass& pass, const Moment& began, const RuleAnswer* answer) {
   const double seconds = ToSeconds(deps_.clock.Now().boot - began.boot);
   pass.rules_seconds += seconds;
   metrics_.evaluation_seconds.Observe(seconds);
+  std::vector<std::size_t> found;
+  if (answer != nullptr) found = rule.watch.FindNew(deps_.query, *answer, pass.at - query_offset());
   const std::lock_guard lock(mutex_);
   rule.status.evaluation_seconds = seconds;
+  rule.watch.MarkFound(found);
+  rule.watch.Note({.at = pass.at,
+                   .seconds = seconds,
+                   .samples_read = answer == nullptr ? 0 : answer->samples,
+                   .returned = answer == nullptr ? 0 : answer->vector.size(),
+                   .error = rule.status.last_error});
+}
+
+void Group::ShowDead(Time at) {
+  std::map<std::string, int> dead;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!first_evaluation_ || at - *first_evaluation_ < kDeadAfter) return;
+    for (std::size_t i = 0; i < rules_.size(); ++i) {
+      if (rules_[i].watch.dead()) ++dead[spec_.rules[i].name];
+    }
+    if (dead == dead_) return;
+    for (const auto& [name, count] : dead_) {
+      if (!dead.contains(name)) metrics_.SetDead(name, 0);
+    }
+    for (const auto& [name, count] : dead) {
+      if (!dead_.contains(name)) {
+        deps_.log.Warn("a rule can never say anything: a series it asks for was never there",
+                       {{"group", spec_.name}, {"file", spec_.file}, {"rule", name}});
+      }
+      metrics_.SetDead(name, count);
+    }
+    dead_ = std::move(dead);
+  }
 }
 
 Result<std::vector<Sample>> Group::AdvanceAlerts(std::size_t index, const RuleAnswer& answer,
@@ -136,8 +174,8 @@ Result<std::vector<Sample>> Group::AdvanceAlerts(std::size_t index, const RuleAn
     if (!found) return tl::unexpected(found.error());
     return std::move(found->vector);
   };
-  AlertingRule::Expansion expansion =
-      rule.alerting->Expand(answer.vector, BindFunctions(pass.at, ask));
+  const gotemplate::Functions bound = BindFunctions(pass.at, ask);
+  AlertingRule::Expansion expansion = rule.alerting->Expand(answer.vector, bound);
   metrics_.expansions.Increment(static_cast<double>(expansion.expanded));
   metrics_.expansion_failures.Increment(static_cast<double>(expansion.failures.size()));
   if (!expansion.failures.empty()) {
@@ -154,15 +192,27 @@ Result<std::vector<Sample>> Group::AdvanceAlerts(std::size_t index, const RuleAn
                        pass.at - *first_evaluation_ < AlertingRule::kOutageTolerance;
     turn.hold_restored = evaluations_ < 1 || blind;
     outcome = rule.alerting->Advance(std::move(expansion.candidates), turn);
-    if (!outcome.error) {
-      sending = rule.alerting->TakeUnsent(pass.at, interval_, options_.resend_delay);
-    }
+  }
+  const bool tell_end = rule.alerting->knows_end() && !outcome.resolved.empty() && !outcome.error;
+  const promql::Vector found = tell_end ? AskValue(index, pass, deadline) : promql::Vector{};
+  if (!outcome.error) {
+    const std::lock_guard lock(mutex_);
+    if (tell_end) rule.alerting->TellEnd(found, bound, outcome);
+    sending = rule.alerting->TakeUnsent(pass.at, interval_, options_.resend_delay);
   }
   // First remembered, then told: the store's one writer keeps that order, so nobody need wait.
   Save(index, std::move(outcome.changes));
   if (outcome.error) return tl::unexpected(*outcome.error);
   Tell(index, std::move(sending));
   return std::move(outcome.samples);
+}
+
+promql::Vector Group::AskValue(std::size_t index, const Pass& pass, BootTime deadline) const {
+  const promql::Expr* const side = ValueSide(*spec_.rules[index].tree);
+  if (side == nullptr) return {};
+  Result<RuleAnswer> found =
+      deps_.query.Ask(*side, promql::Print(*side), pass.at - query_offset(), deadline);
+  return found ? std::move(found->vector) : promql::Vector{};
 }
 
 void Group::MarkFailed(Rule& rule, const Error& error) {
@@ -287,12 +337,17 @@ void Group::TakeOver(Group& from) {
   const std::scoped_lock lock(mutex_, from.mutex_);
   std::map<std::string, Rule*> old;
   for (Rule& rule : from.rules_) old[rule.identity] = &rule;
-  for (Rule& rule : rules_) {
+  for (std::size_t i = 0; i < rules_.size(); ++i) {
+    Rule& rule = rules_[i];
     const auto it = old.find(rule.identity);
     if (it == old.end()) continue;
     rule.series = std::move(it->second->series);
     rule.unsaved = std::move(it->second->unsaved);
     rule.status = it->second->status;
+    const auto before = static_cast<std::size_t>(it->second - from.rules_.data());
+    if (spec_.rules[i].expr == from.spec_.rules[before].expr) {
+      rule.watch = std::move(it->second->watch);
+    }
     if (rule.alerting) {
       for (const auto& [hash, alert] : it->second->alerting->active())
         rule.alerting->Restore(alert);
@@ -313,6 +368,7 @@ void Group::TakeOver(Group& from) {
   first_evaluation_ = from.first_evaluation_;
   last_evaluation_ = from.last_evaluation_;
   evaluation_seconds_ = from.evaluation_seconds_;
+  dead_ = std::move(from.dead_);
 }
 
 bool Group::Restore(const std::string& rule, ActiveAlert alert) {
@@ -354,6 +410,16 @@ bool Group::HasActiveAlerts() const {
   });
 }
 
+std::vector<std::pair<std::string, std::string>> Group::Failures() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<std::string, std::string>> failures;
+  for (std::size_t i = 0; i < rules_.size(); ++i) {
+    const std::string& error = rules_[i].status.last_error;
+    if (!error.empty()) failures.emplace_back(spec_.rules[i].name, error);
+  }
+  return failures;
+}
+
 GroupView Group::View() const {
   GroupView view{
       .file = spec_.file, .name = spec_.name, .interval = interval_, .limit = spec_.limit};
@@ -363,6 +429,9 @@ GroupView Group::View() const {
   view.rules.reserve(rules_.size());
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     RuleView rule{.spec = spec_.rules[i], .status = rules_[i].status};
+    rule.evaluations = rules_[i].watch.Evaluations();
+    rule.selectors = rules_[i].watch.Selectors();
+    rule.dead = rules_[i].watch.dead();
     if (rules_[i].alerting) {
       rule.state = rules_[i].alerting->state();
       for (const auto& [hash, alert] : rules_[i].alerting->active()) {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/alert.h"
@@ -26,6 +27,7 @@
 #include "rules/rule_file.h"
 #include "rules/rule_metrics.h"
 #include "rules/rule_query.h"
+#include "rules/rule_watch.h"
 
 namespace fettle::rules {
 
@@ -48,6 +50,9 @@ class Group : public std::enable_shared_from_this<Group> {
     Millis query_timeout = std::chrono::minutes(2);
     promql::ParserOptions parser{};  // of what templates ask
   };
+  // A rule is called dead only after it was evaluated for so long: at a start, nothing is there
+  // yet.
+  static constexpr Millis kDeadAfter = std::chrono::minutes(10);
   // What the store keeps alerts of rules as; the record's key is the group's.
   static constexpr const char* kRecordKind = "rule_alert";
 
@@ -72,6 +77,8 @@ class Group : public std::enable_shared_from_this<Group> {
   void MarkAllStale(Time at);
 
   GroupView View() const;
+  // Names of rules whose last evaluation failed, and why.
+  std::vector<std::pair<std::string, std::string>> Failures() const;
   bool HasActiveAlerts() const;
   const GroupSpec& spec() const { return spec_; }
   Millis interval() const { return interval_; }
@@ -82,6 +89,7 @@ class Group : public std::enable_shared_from_this<Group> {
  private:
   using SeriesByHash = std::map<std::uint64_t, Labels>;
   struct Rule {
+    explicit Rule(const promql::ExprPtr& tree) : watch(tree) {}
     std::string identity;
     bool selects = true;  // it has a selector: without samples it cannot know
     std::optional<AlertingRule> alerting;
@@ -89,17 +97,22 @@ class Group : public std::enable_shared_from_this<Group> {
     SeriesByHash series;                 // of the last evaluation
     std::vector<std::uint64_t> unsaved;  // alerts whose record is out of date
     RuleStatus status;
+    RuleWatch watch;
   };
   struct Pass;
 
   void EvaluateRule(std::size_t index, Pass& pass);
   Result<std::vector<Sample>> AdvanceAlerts(std::size_t index, const RuleAnswer& answer,
                                             const Pass& pass, BootTime deadline);
+  // What is now where an alert's condition was true; nothing if that cannot be told.
+  promql::Vector AskValue(std::size_t index, const Pass& pass, BootTime deadline) const;
   void WriteSamples(Rule& rule, std::vector<Sample> samples, const Pass& pass);
   void MarkFailed(Rule& rule, const Error& error);
   void Tell(std::size_t index, AlertingRule::Sending sending);
   void Save(std::size_t index, std::map<std::uint64_t, std::optional<ActiveAlert>> changes);
   void CleanStaleSeries(Time at);
+  void NoteEvaluation(Rule& rule, Pass& pass, const Moment& began, const RuleAnswer* answer);
+  void ShowDead(Time at);
   Record RecordOf(const Rule& rule, std::uint64_t fingerprint, const ActiveAlert& alert) const;
   std::string RecordId(const Rule& rule, std::uint64_t fingerprint) const;
   Millis query_offset() const { return spec_.query_offset.value_or(Millis(0)); }
@@ -118,6 +131,7 @@ class Group : public std::enable_shared_from_this<Group> {
   std::optional<Time> first_evaluation_;
   std::optional<Time> last_evaluation_;  // by the clock, not the slot
   double evaluation_seconds_ = 0;
+  std::map<std::string, int> dead_;  // shown as such: how many rules of that name
 };
 
 }  // namespace fettle::rules

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/clock.h"
+#include "common/matcher.h"
 #include "rules/active_alert.h"
 #include "rules/rule_file.h"
 
@@ -28,11 +29,31 @@ struct RuleStatus {
   std::size_t returned = 0;      // elements of the answer
 };
 
+// One evaluation, as it went.
+struct EvaluationView {
+  Time at;
+  double seconds = 0;
+  std::size_t samples_read = 0;
+  std::size_t returned = 0;
+  std::string error;  // "" if it went well
+};
+
+struct SelectorView {
+  std::string text;
+  Matchers matchers;
+  Millis window{0};  // how far back it looks, from `offset` ago
+  Millis offset{0};
+  bool found = false;  // a series, at any time
+};
+
 struct RuleView {
   RuleSpec spec;
   RuleStatus status;
   AlertState state = AlertState::kInactive;  // of an alerting rule
   std::vector<ActiveAlert> alerts;           // pending and firing
+  std::vector<EvaluationView> evaluations;   // the last ones, newest first
+  std::vector<SelectorView> selectors;
+  bool dead = false;  // a metric it needs was never there
 };
 
 struct GroupView {

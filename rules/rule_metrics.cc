@@ -22,6 +22,7 @@ constexpr const char* kRules = "prometheus_rule_group_rules";
 constexpr const char* kLastAt = "prometheus_rule_group_last_evaluation_timestamp_seconds";
 constexpr const char* kLastSeconds = "prometheus_rule_group_last_duration_seconds";
 constexpr const char* kLastSum = "prometheus_rule_group_last_rule_duration_sum_seconds";
+constexpr const char* kDead = "fettle_rule_dead";
 constexpr const char* kLastSamples = "prometheus_rule_group_last_evaluation_samples";
 
 }  // namespace
@@ -83,7 +84,24 @@ void GroupMetrics::SetLast(Time at, double seconds, double rules_seconds, std::s
       static_cast<double>(samples));
 }
 
+void GroupMetrics::SetDead(const std::string& rule, int count) {
+  const std::lock_guard lock(mutex_);
+  Labels labels_of_rule = labels();
+  labels_of_rule.Set("rule", rule);
+  if (count == 0) {
+    metrics_.RemoveGauge(kDead, labels_of_rule);
+    dead_.erase(rule);
+    return;
+  }
+  metrics_
+      .Gauge(kDead, "Rules that can never say anything: a series they need was never there.",
+             labels_of_rule)
+      .Set(count);
+  dead_.insert(rule);
+}
+
 void GroupMetrics::Forget() {
+  for (const std::string& rule : std::set<std::string>(dead_)) SetDead(rule, 0);
   for (const char* const name :
        {kInterval, kRules, kLastAt, kLastSeconds, kLastSum, kLastSamples}) {
     metrics_.RemoveGauge(name, labels());

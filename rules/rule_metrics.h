@@ -2,6 +2,8 @@
 // Safe from any thread; handles stay valid as long as Metrics.
 #pragma once
 
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "common/clock.h"
@@ -29,6 +31,8 @@ class GroupMetrics {
 
   void SetShape(Millis interval, std::size_t rules);
   void SetLast(Time at, double seconds, double rules_seconds, std::size_t samples);
+  // So many rules of that name can never say anything; 0: none, which is not shown.
+  void SetDead(const std::string& rule, int count);
   // The group is gone: its gauges go, its counters stay.
   void Forget();
 
@@ -37,6 +41,8 @@ class GroupMetrics {
   void Set(const char* name, const char* help, double value);
   Metrics& metrics_;
   const std::string key_;
+  std::mutex mutex_;  // guards the rest
+  std::set<std::string> dead_;
 };
 
 }  // namespace fettle::rules

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "rules/samples/selection.h"
+
 namespace fettle::rules {
 
 Result<RuleAnswer> EngineQuery::Ask(const promql::Expr& tree, const std::string&, Time at,
@@ -20,6 +22,13 @@ Result<RuleAnswer> EngineQuery::Ask(const promql::Expr& tree, const std::string&
     default:
       return Fail(Cause::kInvalid, "rule result is not a vector or scalar");
   }
+}
+
+std::optional<std::size_t> EngineQuery::CountSeries(const Matchers& matchers, Time from,
+                                                    Time to) const {
+  if (samples_ == nullptr) return std::nullopt;
+  if (samples_->CountAtMost(matchers) == 0) return 0;
+  return samples_->Select(matchers, from, to).size();
 }
 
 }  // namespace fettle::rules

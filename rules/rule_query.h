@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 
 #include "common/clock.h"
+#include "common/matcher.h"
 #include "common/result.h"
 #include "rules/promql/engine.h"
 #include "rules/promql/parser.h"
@@ -23,17 +27,28 @@ class RuleQuery {
   // `text` is the expression as written, `tree` the same parsed.
   virtual Result<RuleAnswer> Ask(const promql::Expr& tree, const std::string& text, Time at,
                                  BootTime deadline) const = 0;
+  // How many series match and have samples in (from, to]; nullopt where that cannot be told.
+  static constexpr Time kEver{Millis(std::numeric_limits<std::int64_t>::min() / 4)};
+  virtual std::optional<std::size_t> CountSeries(const Matchers&, Time /*from*/,
+                                                 Time /*to*/) const {
+    return std::nullopt;
+  }
 };
 
 // Asks the own samples.
 class EngineQuery final : public RuleQuery {
  public:
-  explicit EngineQuery(const promql::Engine& engine) : engine_(engine) {}
+  // Without `samples`, which are the engine's, series cannot be counted.
+  explicit EngineQuery(const promql::Engine& engine, const SampleStore* samples = nullptr)
+      : engine_(engine), samples_(samples) {}
   Result<RuleAnswer> Ask(const promql::Expr& tree, const std::string& text, Time at,
                          BootTime deadline) const override;
+  std::optional<std::size_t> CountSeries(const Matchers& matchers, Time from,
+                                         Time to) const override;
 
  private:
   const promql::Engine& engine_;
+  const SampleStore* const samples_;
 };
 
 }  // namespace fettle::rules

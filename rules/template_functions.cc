@@ -31,6 +31,8 @@ constexpr const char* kPrelude =
     "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}"
     "{{$externalURL := .ExternalURL}}{{$value := .Value}}";
 
+constexpr const char* kEndPrelude = "{{$resolved := .Resolved}}";
+
 Value NumberOf(const promql::Element& element) {
   if (element.histogram == nullptr) return Value(element.value);
   Object histogram;
@@ -291,13 +293,14 @@ Functions BindFunctions(Time now, TemplateQuery query) {
 }
 
 Value AlertData(const Labels& labels, const Value& external_labels, const std::string& external_url,
-                const promql::Element& element) {
+                const promql::Element& element, bool resolved) {
   Object data;
   data.type_name = kDataType;
   data.fields["Labels"] = Value::From(labels);
   data.fields["ExternalLabels"] = external_labels;
   data.fields["ExternalURL"] = external_url;
   data.fields["Value"] = NumberOf(element);
+  data.fields["Resolved"] = resolved;
   return data;
 }
 
@@ -314,8 +317,12 @@ Result<AlertText> AlertText::Parse(const std::string& alert, const std::string& 
   out.name_ = "__alert_" + alert;
   out.text_ = text;
   if (text.find("{{") == std::string::npos) return out;
+  const bool variable = text.find("$resolved") != std::string::npos;
+  out.knows_end_ = variable || text.find(".Resolved") != std::string::npos;
+  // Only where it is needed: it moves the columns that errors name.
+  const std::string prelude = variable ? std::string(kPrelude) + kEndPrelude : kPrelude;
   Result<gotemplate::Template> parsed =
-      gotemplate::Template::Parse(out.name_, kPrelude + text, functions);
+      gotemplate::Template::Parse(out.name_, prelude + text, functions);
   if (!parsed) return tl::unexpected(parsed.error());
   out.template_ = *std::move(parsed);
   return out;

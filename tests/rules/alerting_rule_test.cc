@@ -160,7 +160,8 @@ TEST_F(AlertingRuleTest, LabelsOfTheRuleWinOverThoseOfTheResultAndTheNameOverAll
   EXPECT_EQ(
       Only().labels,
       (Labels{{"alertname", "Down"}, {"job", "API"}, {"severity", "page"}, {"value", "0.5"}}));
-  EXPECT_EQ(Only().annotations, (Labels{{"summary", "up of api at fra1"}, {"plain", "text"}}));
+  EXPECT_EQ(Only().annotations, (std::map<std::string, std::string>{
+                                    {"summary", "up of api at fra1"}, {"plain", "text"}}));
 }
 
 TEST_F(AlertingRuleTest, AFailingTemplateSaysSoInItsPlace) {
@@ -170,11 +171,11 @@ TEST_F(AlertingRuleTest, AFailingTemplateSaysSoInItsPlace) {
   const AlertingRule::Expansion expansion = rule_->Expand({Element({})}, {});
   EXPECT_EQ(expansion.expanded, 1U);
   EXPECT_EQ(expansion.failures.size(), 1U);
-  const std::string text(expansion.candidates[0].annotations.Get("bad"));
+  const std::string text(expansion.candidates[0].annotations.at("bad"));
   EXPECT_TRUE(
       text.starts_with("<error expanding template: error executing template __alert_Down: "))
       << text;
-  EXPECT_EQ(expansion.candidates[0].annotations.Get("good"), "fine");
+  EXPECT_EQ(expansion.candidates[0].annotations.at("good"), "fine");
 }
 
 TEST_F(AlertingRuleTest, ValueAndAnnotationsFollowTheResult) {
@@ -184,7 +185,7 @@ TEST_F(AlertingRuleTest, ValueAndAnnotationsFollowTheResult) {
   Evaluate({Element({}, 1)});
   Evaluate({Element({}, 2)});
   EXPECT_EQ(Only().value, 2);
-  EXPECT_EQ(Only().annotations.Get("now"), "2");
+  EXPECT_EQ(Only().annotations.at("now"), "2");
   Evaluate({});
   EXPECT_EQ(Only().value, 2);
 }

@@ -129,6 +129,7 @@ class KnownBackups final : public receivers::BackupRunner {
   bool Knows(const std::string& name) const override {
     return std::find(names_.begin(), names_.end(), name) != names_.end();
   }
+  std::vector<std::string> Running() const override { return {}; }
   // The action that would ask is only rehearsed.
   void Run(const std::string&, const std::string&, Time, Then) override {}
 
@@ -296,7 +297,8 @@ struct Rehearsal::Parts {
                                 .targets = *targets,
                                 .actions = std::move(actions),
                                 .quiet = telling,
-                                .judge = &judge},
+                                .judge = &judge,
+                                .backups = &backups},
         std::make_shared<const receivers::RepairsConfig>(config.repairs),
         receivers::Mender::Options{});
   }

@@ -169,7 +169,7 @@ class ExprLinter {
 
   void LookAt(const promql::BinaryExpr& binary) {
     const bool compares = promql::IsComparison(binary.op);
-    const auto is_nan = [](const promql::ExprPtr& side) {
+    const auto is_nan = [](const promql::Expr* side) {
       const auto value = ConstantOf(*side);
       return value && std::isnan(*value);
     };

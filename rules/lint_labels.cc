@@ -15,7 +15,7 @@ using promql::ValueType;
 
 const LabelReach kNone{.open = false, .names = {}};
 
-std::string TextOfLiteral(const promql::ExprPtr& expr) {
+std::string TextOfLiteral(const promql::Expr* expr) {
   const auto* literal = promql::As<promql::StringLiteral>(promql::Unwrap(*expr));
   return literal == nullptr ? "" : literal->value;
 }
@@ -50,7 +50,7 @@ LabelReach OfAbsent(const promql::Expr& argument) {
   const promql::Expr& inner = promql::Unwrap(argument);
   const auto* matrix = promql::As<promql::MatrixSelector>(inner);
   const auto* selector =
-      matrix != nullptr ? matrix->selector.get() : promql::As<promql::VectorSelector>(inner);
+      matrix != nullptr ? matrix->selector : promql::As<promql::VectorSelector>(inner);
   if (selector == nullptr) return reach;
   for (const Matcher& matcher : selector->matchers) {
     if (matcher.type() == Matcher::Type::kEqual && matcher.name() != kMetricName) {
@@ -106,7 +106,7 @@ LabelReach OfCall(const promql::Call& call) {
     default:
       break;
   }
-  for (const promql::ExprPtr& argument : arguments) {
+  for (const promql::Expr* const argument : arguments) {
     if (argument->type == ValueType::kVector || argument->type == ValueType::kMatrix) {
       return ReachOf(*argument);
     }

@@ -21,7 +21,7 @@ bool IsOwn(const promql::VectorSelector& selector) {
 RuleWatch::RuleWatch(promql::ExprPtr tree) : tree_(std::move(tree)) {
   promql::Walk(*tree_, [this](const promql::Expr& node) {
     if (const auto* matrix = promql::As<promql::MatrixSelector>(node)) {
-      selectors_.push_back({matrix->selector.get(), matrix->range});
+      selectors_.push_back({matrix->selector, matrix->range});
       return;
     }
     const auto* selector = promql::As<promql::VectorSelector>(node);

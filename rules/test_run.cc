@@ -71,7 +71,10 @@ class TestTown {
     for (const GroupSpec& spec : groups) {
       groups_.push_back(std::make_shared<Group>(
           Group::Deps{query_, samples_, ear_, store_, brain_, clock_, metrics_, log_},
-          Group::Options{.world = world, .default_interval = test_.interval}, spec));
+          Group::Options{.world = world,
+                         .default_interval = test_.interval,
+                         .parser = options_.features.parser},
+          spec));
     }
   }
 

@@ -46,6 +46,7 @@ void AddFeatures(CLI::App& app, fettle::promql::Features& features,
            features = *fettle::promql::ParseFeatures(lists);
          },
          "experimental parts of PromQL, by Prometheus' names")
+      ->allow_extra_args(false)
       ->check(CLI::Validator(BadFeature, "FEATURE"));
 }
 
@@ -178,7 +179,10 @@ void AddCheckCommands(CLI::App& app, std::vector<std::string>& files,
   add_check("web-config", "web configuration files", fettle::RunCheckWebConfig);
   CLI::App* sub = check->add_subcommand("rules", "Prometheus rule files");
   sub->add_option("FILE", rules.files, "files (standard input)");
-  sub->add_option("--lint", rules.lint, "all, none, or names of lints (all)")->delimiter(',');
+  // One word each: what follows is a file.
+  sub->add_option("--lint", rules.lint, "all, none, or names of lints (all)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   sub->add_flag("--lint-fatal", rules.lint_fatal, "exit with 3 if a lint finds something");
   sub->add_flag("--ignore-unknown-fields", rules.ignore_unknown_fields, "of rule files");
   AddFeatures(*sub, rules.features, nullptr);
@@ -194,7 +198,7 @@ void AddTestCommands(CLI::App& app, std::vector<std::string>& files,
   promql->callback([&files, &code] { code = fettle::RunTestPromql(files); });
   CLI::App* sub = test->add_subcommand("rules", "tests of rules, in promtool's format");
   sub->add_option("FILE", rules.files, "files")->required();
-  sub->add_option("--run", rules.run, "only tests whose names match");
+  sub->add_option("--run", rules.run, "only tests whose names match")->allow_extra_args(false);
   sub->add_option("--junit", rules.junit_file, "a file for the results as JUnit XML");
   sub->add_flag("--coverage", rules.coverage, "name the rules that no test sees");
   sub->add_option("--coverage.min", rules.coverage_min, "percent of rules that tests must see")

@@ -13,7 +13,7 @@ constexpr std::array<std::pair<AlertState, std::string_view>, 3> kStates = {
      {AlertState::kFiring, "firing"}}};
 
 template <typename Pairs>
-void WriteTexts(JsonWriter& writer, std::string_view key, const Pairs& labels) {
+void WritePairs(JsonWriter& writer, std::string_view key, const Pairs& labels) {
   writer.Key(key).BeginObject();
   for (const auto& [name, value] : labels) writer.Field(name, value);
   writer.EndObject();
@@ -48,8 +48,8 @@ std::string ToJson(const ActiveAlert& alert) {
   JsonWriter writer;
   writer.BeginObject();
   writer.Field("state", ToString(alert.state));
-  WriteTexts(writer, "labels", alert.labels);
-  WriteTexts(writer, "annotations", alert.annotations);
+  WritePairs(writer, "labels", alert.labels);
+  WritePairs(writer, "annotations", alert.annotations);
   writer.Field("value", alert.value);  // NaN and infinities are null
   WriteTime(writer, "active_at", alert.active_at);
   WriteTime(writer, "fired_at", alert.fired_at);

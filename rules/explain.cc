@@ -28,7 +28,7 @@ std::string ListNeverFound(const RuleView& rule) {
   return out;
 }
 
-void WriteLabels(JsonWriter& json, const Labels& labels) {
+void WriteLabelsOf(JsonWriter& json, const Labels& labels) {
   json.Key("labels").BeginObject();
   for (const auto& [name, value] : labels) json.Field(name, value);
   json.EndObject();
@@ -81,7 +81,7 @@ void WriteValues(JsonWriter& json, const RuleView& rule, const ExplainDeps& deps
   json.Key("values").BeginArray();
   for (const promql::Element& element : values) {
     json.BeginObject();
-    WriteLabels(json, *element.labels);
+    WriteLabelsOf(json, *element.labels);
     json.Field("value", FormatFloat(element.value)).EndObject();
   }
   json.EndArray();

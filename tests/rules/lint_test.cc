@@ -13,7 +13,7 @@
 namespace fettle::rules {
 namespace {
 
-std::vector<GroupSpec> Read(const std::string& text, const std::string& file = "f") {
+std::vector<GroupSpec> RulesIn(const std::string& text, const std::string& file = "f") {
   yaml::Complaints complaints;
   std::vector<GroupSpec> groups = ReadRules(text, file, complaints);
   EXPECT_EQ(complaints.ToString(), "");
@@ -33,7 +33,7 @@ TEST(LintTest, NamesWhatIsHardlyMeantAndNothingElse) {
       at = end + 1;
     }
     std::string found;
-    for (const Lint& lint : LintRules(Read(rules + "]}]"))) {
+    for (const Lint& lint : LintRules(RulesIn(rules + "]}]"))) {
       found += (found.empty() ? "" : "\n") + lint.ToString();
     }
     EXPECT_EQ(found, one.parts.at("lints"));
@@ -42,7 +42,7 @@ TEST(LintTest, NamesWhatIsHardlyMeantAndNothingElse) {
 
 TEST(LintTest, AForShorterThanTheIntervalDoesNothing) {
   const auto lints = LintRules(
-      Read("groups: [{name: g, interval: 5m, rules: [{alert: A, expr: up == 0, for: 1m}]}]"));
+      RulesIn("groups: [{name: g, interval: 5m, rules: [{alert: A, expr: up == 0, for: 1m}]}]"));
   ASSERT_EQ(lints.size(), 1U);
   EXPECT_EQ(lints[0].ToString(),
             "f:1: group \"g\", rule 1, \"A\": alerts/for: `for` of 1m is shorter than the group's "
@@ -50,9 +50,10 @@ TEST(LintTest, AForShorterThanTheIntervalDoesNothing) {
 }
 
 TEST(LintTest, TwoGroupsThatRecordTheSameSeriesAreNamed) {
-  std::vector<GroupSpec> groups =
-      Read("groups: [{name: g, rules: [{record: r, expr: a}, {record: r, expr: b}]}]", "one.yml");
-  for (GroupSpec& group : Read("groups: [{name: h, rules: [{record: r, expr: a}]}]", "two.yml")) {
+  std::vector<GroupSpec> groups = RulesIn(
+      "groups: [{name: g, rules: [{record: r, expr: a}, {record: r, expr: b}]}]", "one.yml");
+  for (GroupSpec& group :
+       RulesIn("groups: [{name: h, rules: [{record: r, expr: a}]}]", "two.yml")) {
     groups.push_back(std::move(group));
   }
   const auto lints = LintRules(groups);
@@ -63,7 +64,7 @@ TEST(LintTest, TwoGroupsThatRecordTheSameSeriesAreNamed) {
 }
 
 TEST(LintTest, DuplicatesAreThoseOfPromtool) {
-  const auto duplicates = FindDuplicates(Read(R"(groups:
+  const auto duplicates = FindDuplicates(RulesIn(R"(groups:
 - name: g
   labels: {team: x}
   rules:

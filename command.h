@@ -1,6 +1,7 @@
 // The commands beside `serve`: each answers with the process's exit code and prints for a person.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,8 @@ int RunQueryLabels(const QueryCommand& command);
 
 // Checks the audit's hash chain in a storage path.
 int RunAuditVerify(const std::string& storage_path);
+// Its entries as JSON lines {seq, at, hash, entry}, from one sequence number on.
+int RunAuditExport(const std::string& storage_path, std::int64_t from);
 
 std::string VersionText();
 

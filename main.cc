@@ -289,6 +289,12 @@ int Run(int argc, char** argv) {
   verify->add_option("--storage.path", options.storage_path, "where state is kept")
       ->capture_default_str();
   verify->callback([&] { code = fettle::RunAuditVerify(options.storage_path); });
+  std::int64_t audit_from = 1;
+  CLI::App* exported = audit->add_subcommand("export", "print it as JSON lines");
+  exported->add_option("--storage.path", options.storage_path, "the daemon's")
+      ->capture_default_str();
+  exported->add_option("--from", audit_from, "the first sequence number")->capture_default_str();
+  exported->callback([&] { code = fettle::RunAuditExport(options.storage_path, audit_from); });
 
   try {
     app.parse(argc, argv);

@@ -48,6 +48,7 @@ struct Step {
     kLookAgain,  // unknown yet: ask Recover() after `after`
     kNotCalled,  // nothing was called: ask Call() after `after`
     kReissue,    // nothing shows that it happened: it may be called once more
+    kNoted,      // `found` must be stored first: then Recover() is asked at once
   };
   Kind kind = Kind::kOutcome;
   AttemptState outcome = AttemptState::kDone;
@@ -64,6 +65,9 @@ struct Step {
   }
   static Step NotCalled(Millis after, std::string note) {
     return {Kind::kNotCalled, AttemptState::kIntent, std::move(note), after, {}, {}};
+  }
+  static Step Noted(Identity found, std::string note) {
+    return {Kind::kNoted, AttemptState::kIntent, std::move(note), Millis(0), {}, std::move(found)};
   }
   static Step Reissue(std::string note) {
     return {Kind::kReissue, AttemptState::kIntent, std::move(note), Millis(0), {}, {}};

@@ -16,6 +16,14 @@ Place PlaceOf(const std::string& connection, const Container& container) {
   return {connection, container.Project(), container.Service()};
 }
 
+Subject SubjectOf(const Place& place) {
+  TargetSpec spec;
+  spec.connection = place.connection;
+  spec.project = place.project;
+  (place.project.empty() ? spec.container : spec.service) = place.service;
+  return Subject{place.Name(), spec, ""};
+}
+
 std::vector<std::string> ComposeDependencies(const Container& container) {
   std::vector<std::string> services;
   const std::string text = container.Label(kLabelDependsOn);

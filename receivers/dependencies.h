@@ -25,6 +25,8 @@ struct Place {
   std::string Name() const { return project.empty() ? service : project + "/" + service; }
 };
 Place PlaceOf(const std::string& connection, const Container& container);
+// Its containers, whether it is a target or not.
+Subject SubjectOf(const Place& place);
 
 class Dependencies {
  public:

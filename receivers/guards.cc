@@ -114,6 +114,11 @@ Answer AskMaintenance(const Facts& facts) {
   return Deny("it is {}", *facts.maintenance);
 }
 
+Answer AskDeploy(const Facts& facts) {
+  if (facts.finishing || !facts.action.counted || !facts.deploy) return std::nullopt;
+  return Denial{"", facts.deploy->sentence, facts.deploy->again};
+}
+
 Answer AskEngine(const Facts& facts) {
   if (!facts.action.on_container || !facts.look_error) return std::nullopt;
   return DenyFor(Millis(2'000), "{}", *facts.look_error);
@@ -334,6 +339,7 @@ constexpr std::array kGuards{
     Guard{"self_partitioned", AskControl},
     Guard{"quiet", AskQuiet},
     Guard{"maintenance", AskMaintenance},
+    Guard{"after_deploy", AskDeploy},
     Guard{"engine_unavailable", AskEngine},
     Guard{kReasonNoTarget, AskTarget},
     Guard{"not_opted_in", AskOptIn},

@@ -50,6 +50,7 @@ struct Facts {
   };
   std::optional<std::string> cut_off;    // fettle itself: why it believes so
   std::optional<std::string> own_part;   // what fettle itself needs the container for
+  std::optional<Against> deploy;         // one is under way, or was lately
   std::vector<std::string> backups;      // that are running
   std::optional<Against> dependency;     // what it needs is not well
   std::optional<Against> storm;          // many targets fell ill at once

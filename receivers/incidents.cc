@@ -128,7 +128,7 @@ Record ToRecord(const Incident& incident, std::optional<Time> due_at) {
   WriteTime(json, "held_at", incident.held_at);
   json.Field("escalation", incident.escalation);
   json.Field("escalation_sentence", incident.escalation_sentence);
-  json.Field("on_hold", incident.on_hold);
+  json.Field("on_hold", incident.on_hold).Field("has_evidence", incident.has_evidence);
   json.Field("approved_by", incident.approved_by).Field("approved_pass", incident.approved_pass);
   WriteTime(json, "approved_until", incident.approved_until);
   WriteTime(json, "released_at", incident.released_at);
@@ -163,6 +163,7 @@ Record ToRecord(const Attempt& attempt, std::optional<Time> due_at) {
   for (const auto& [name, value] : attempt.identity) json.Field(name, value);
   json.EndObject();
   json.Field("state", ToString(attempt.state)).Field("reissues", attempt.reissues);
+  json.Field("noted", attempt.noted);
   if (attempt.verified) json.Field("verified", *attempt.verified);
   json.Field("note", attempt.note);
   WriteTime(json, "intent_at", attempt.intent_at);
@@ -207,6 +208,7 @@ Result<Incident> ToIncident(const Record& record) {
   incident.escalation = body["escalation"].StringOr("");
   incident.escalation_sentence = body["escalation_sentence"].StringOr("");
   incident.on_hold = body["on_hold"].BoolOr(false);
+  incident.has_evidence = body["has_evidence"].BoolOr(false);
   incident.approved_by = body["approved_by"].StringOr("");
   incident.approved_pass = static_cast<int>(body["approved_pass"].IntegerOr(-1));
   incident.approved_until = ReadTime(body["approved_until"]);
@@ -241,6 +243,7 @@ Result<Attempt> ToAttempt(const Record& record) {
   }
   attempt.state = *state;
   attempt.reissues = ReadInt(body["reissues"]);
+  attempt.noted = ReadInt(body["noted"]);
   attempt.verified = body["verified"].Bool();
   attempt.note = body["note"].StringOr("");
   attempt.intent_at = ReadTime(body["intent_at"]);

@@ -84,6 +84,7 @@ struct Attempt {
   Identity identity;
   AttemptState state = AttemptState::kIntent;
   int reissues = 0;  // calls beyond the first: at most kReissuesMax
+  int noted = 0;     // times that its identity was added to while it was open
   std::optional<bool> verified;
   std::string note;  // what came of it, for people
   Time intent_at;
@@ -121,6 +122,7 @@ struct Incident {
   std::string escalation;           // why it is to be left to a person, once it is: a reason
   std::string escalation_sentence;  // the same for people
   bool on_hold = false;             // by a person, until retry
+  bool has_evidence = false;        // a record of its own, "evidence", holds it
   std::string approved_by;
   int approved_pass = -1;
   Time approved_until;
@@ -144,6 +146,7 @@ struct Incident {
 
 inline constexpr std::string_view kIncidentKind = "incident";
 inline constexpr std::string_view kAttemptKind = "attempt";
+inline constexpr std::string_view kEvidenceKind = "evidence";  // by the incident's id
 
 std::string IncidentId(const std::string& repair, const std::string& target,
                        std::uint64_t fingerprint, Time starts_at);

@@ -47,7 +47,8 @@ void WriteTrigger(JsonWriter& json, const Trigger& trigger) {
   json.EndObject().EndObject();
 }
 
-void WriteIncident(JsonWriter& json, const Mender::View& view, bool whole) {
+void WriteIncident(JsonWriter& json, const Mender::View& view, bool whole,
+                   const std::string& evidence = "") {
   const Incident& incident = view.incident;
   json.BeginObject()
       .Field("id", incident.id)
@@ -71,6 +72,7 @@ void WriteIncident(JsonWriter& json, const Mender::View& view, bool whole) {
       json.BeginObject().Field("at", FormatRfc3339(entry.at)).Field("text", entry.text).EndObject();
     }
     json.EndArray();
+    if (!evidence.empty()) json.Key("evidence").Raw(evidence);
   }
   json.Key("attempts").BeginArray();
   for (const Attempt& attempt : view.attempts) WriteAttempt(json, attempt);
@@ -132,8 +134,13 @@ HttpResponse IncidentsApi::One(const HttpRequest& request) const {
       kAnswerWithin, [this, id](const Moment& now) { return deps_.mender.Find(id, now); });
   if (!view) return ErrorResponse(503, view.error().message);
   if (!view->has_value()) return ErrorResponse(404, "there is no incident " + id);
+  std::string evidence;
+  if (deps_.store != nullptr && (*view)->incident.has_evidence) {
+    const auto records = deps_.store->Read({.kind = std::string(kEvidenceKind), .id = id});
+    if (records && !records->empty()) evidence = records->front().body;
+  }
   JsonWriter json;
-  WriteIncident(json, **view, true);
+  WriteIncident(json, **view, true, evidence);
   return JsonResponse(200, json.Take() + "\n");
 }
 

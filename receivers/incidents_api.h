@@ -23,6 +23,7 @@ class IncidentsApi {
   struct Deps {
     Brain& brain;
     Mender& mender;
+    Store* store = nullptr;  // where evidence is; nullptr: none is shown
   };
   explicit IncidentsApi(Deps deps) : deps_(deps) {}
 

@@ -424,7 +424,9 @@ const RungSpec* Mender::RungOf(const Live& live) const {
 }
 
 Mode Mender::ModeOf(const Live& live) const {
-  return live.repair == nullptr ? Mode::kOff : live.config->EffectiveMode(*live.repair);
+  if (live.repair == nullptr) return Mode::kOff;
+  const Mode mode = live.config->EffectiveMode(*live.repair);
+  return IsDemoted(live.repair->name) ? std::min(mode, Mode::kApprove) : mode;
 }
 
 }  // namespace fettle::receivers

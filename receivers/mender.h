@@ -33,6 +33,7 @@
 #include "receivers/attempt_history.h"
 #include "receivers/consumer.h"
 #include "receivers/dependencies.h"
+#include "receivers/events.h"
 #include "receivers/guards.h"
 #include "receivers/incidents.h"
 #include "receivers/operator_intent.h"
@@ -65,6 +66,9 @@ class Mender final : public AlertConsumer {
   static constexpr Millis kAfterDependency{10'000};
   static constexpr std::size_t kStormMin = 2;  // fewer are no storm, whatever their share
   static constexpr Millis kSaidAgainAfter{30'000};
+  // When most of a repair's last so many attempts did not help, it acts no more without approval:
+  // until the configuration is loaded again, or approved ones have helped.
+  static constexpr std::size_t kJudged = 10;
 
   struct Deps {
     Brain& brain;
@@ -78,6 +82,8 @@ class Mender final : public AlertConsumer {
     const Judge* judge = nullptr;  // nullptr: no expression can be asked
     const BackupRunner* backups = nullptr;
     OwnParts own = {};
+    // Events::LatestOf; nullptr: nobody tells of deploys and maintenance.
+    std::function<Events::Course(EventKind, std::string_view service, Time now)> course = nullptr;
   };
   struct Options {
     Millis retention{std::chrono::hours(90 * 24)};  // of closed incidents and their attempts
@@ -122,6 +128,7 @@ class Mender final : public AlertConsumer {
   std::shared_ptr<const RepairsConfig> config() const { return config_; }
   // As last read, by connection.
   const std::map<std::string, std::vector<Container>>& Inventory() const { return inventory_; }
+  bool IsDemoted(const std::string& repair) const { return demoted_.contains(repair); }
   bool InBootHold() const { return boot_hold_until_.has_value(); }
 
  private:
@@ -130,6 +137,7 @@ class Mender final : public AlertConsumer {
     bool kill_switch = false;
     std::vector<Container> containers;
     std::vector<std::pair<Place, std::vector<Container>>> needed;
+    std::vector<std::pair<Place, std::vector<Container>>> dependants;  // if the rung acts on them
     std::optional<std::string> cut_off;
     std::optional<bool> verified_well;
     std::optional<std::string> error;
@@ -153,12 +161,17 @@ class Mender final : public AlertConsumer {
   [[nodiscard]] bool Look(Live& live, std::function<void(Live&, const Seen&, const Moment&)> then,
                           const Moment& now);
   void Decide(Live& live, const Seen& seen, const Moment& now);
+  // `dependants` have their turn once the target's own have had theirs.
   std::vector<Container> Candidates(Live& live, const std::vector<Container>& containers,
-                                    bool* rolling) const;
+                                    const std::vector<Container>& dependants, bool* rolling,
+                                    const Moment& now) const;
+  std::vector<Place> DependantsOf(const Live& live) const;
+  Subject SubjectFor(const Live& live, const Container& chosen) const;
 
   // mender_facts.cc: what the guards want to know.
   Facts GatherFacts(const Live& live, const Seen& seen, const RungSpec& rung,
                     const Container* chosen, const Moment& now) const;
+  void AskEvents(const Live& live, Facts& facts) const;
   void NoteDependencies(Live& live, const Seen& seen, const Moment& now) const;
   void NoteStorm(const Moment& now);
   void NoteBeginning(const Incident& incident, const Moment& now);
@@ -181,6 +194,11 @@ class Mender final : public AlertConsumer {
   void CallAction(Live& live, bool recovering, const Moment& now);
   void OnStep(Live& live, const Step& step, const Moment& now);
   void Proceed(Live& live, bool recover);
+  // mender_evidence.cc
+  bool TakeEvidence(Live& live, const Moment& now);
+  void NoteFound(Live& live, const Step& step);
+
+  // mender_attempts.cc
   void Reissue(Live& live, const std::string& note, const Moment& now);
   void EndAttempt(Live& live, AttemptState state, const std::string& note, const Moment& now,
                   const Identity& found = {});
@@ -216,6 +234,9 @@ class Mender final : public AlertConsumer {
   void Adopt(Live& live, std::optional<Incident> incident, std::vector<Attempt> attempts,
              const Moment& now);
   void Purge(const Moment& now);
+  Status LoadClosed(const std::map<std::string, std::vector<Attempt>>& attempts);
+  void LoadHelped(std::vector<Attempt> attempts);
+  void NoteHelped(const std::string& repair, bool helped);
   std::string Audit(std::string_view what, const Live& live,
                     const std::vector<std::pair<std::string_view, std::string>>& fields) const;
 
@@ -265,6 +286,9 @@ class Mender final : public AlertConsumer {
     std::optional<BootTime> told;
   };
   std::map<std::string, Flaps> flaps_;
+  std::deque<std::string> closed_ids_;              // the latest first; as stored
+  std::map<std::string, std::deque<bool>> helped_;  // by repair, of verified attempts
+  std::set<std::string> demoted_;                   // repairs
   BootTime storm_until_{};
   std::string storm_;  // what it was when it was last one
 };

@@ -54,7 +54,8 @@ void Mender::BeginAttempt(Live& live, const RungSpec& rung, const Container* cho
     incident.escalation_sentence = "the repair leaves it to a person";
     metrics_.Escalated(incident.repair, incident.escalation);
   }
-  attempt.identity = action.Prepare(live.subject, incident, chosen);
+  attempt.identity = action.Prepare(chosen == nullptr ? live.subject : SubjectFor(live, *chosen),
+                                    incident, chosen);
   incident.state = IncidentState::kActing;
   incident.reason.clear();
   incident.sentence.clear();
@@ -101,6 +102,7 @@ void Mender::CallAction(Live& live, bool recovering, const Moment& now) {
     EndAttempt(live, AttemptState::kCancelled, "the alert ended before anything was called", now);
     return;
   }
+  if (first_call && traits.on_container && TakeEvidence(live, now)) return;
   if (first_call && traits.on_container) {
     // What the engine has told since the decision.
     const auto hold = intent_.Why(live.chosen, LeftDownByUs(live, live.chosen), now);
@@ -164,6 +166,9 @@ void Mender::OnStep(Live& live, const Step& step, const Moment& now) {
     case Step::Kind::kReissue:
       Reissue(live, step.note, now);
       return;
+    case Step::Kind::kNoted:
+      NoteFound(live, step);
+      return;
     case Step::Kind::kLookAgain:
     case Step::Kind::kNotCalled:
       break;
@@ -193,9 +198,12 @@ void Mender::Reissue(Live& live, const std::string& note, const Moment& now) {
   const auto reissue = [this, note](Live& looked, const Seen& seen, const Moment& then) {
     Attempt& attempt = looked.attempts.back();
     const std::string id = IdOf(attempt);
-    const auto found = std::find_if(seen.containers.begin(), seen.containers.end(),
-                                    [&](const Container& c) { return c.id == id; });
-    const Container* chosen = found == seen.containers.end() ? nullptr : &*found;
+    const Container* chosen = nullptr;
+    const auto choose = [&](const std::vector<Container>& containers) {
+      for (const Container& c : containers) chosen = c.id == id ? &c : chosen;
+    };
+    choose(seen.containers);
+    for (const auto& [place, found] : seen.dependants) choose(found);
     Facts facts = GatherFacts(looked, seen, *RungOf(looked), chosen, then);
     facts.finishing = true;
     if (const std::optional<Denial> denial = FirstDenial(facts)) {
@@ -339,21 +347,29 @@ void Mender::LookWhetherItHelped(Live& live, const Moment& now) {
   const std::string id = live.incident.id;
   const RungSpec* rung = RungOf(live);
   const VerifySpec spec = rung == nullptr ? live.repair->verify : live.repair->VerifyOf(*rung);
-  const bool taken = deps_.hands.Do([this, id, spec, subject = live.subject, wall = now.wall] {
-    VerifySeen seen = LookAt(deps_.targets, deps_.judge, subject, spec, wall);
-    deps_.brain.Finish([this, id, spec, seen = std::move(seen)](const Moment& later) {
-      Live* looked = FindLive(id);
-      if (looked == nullptr) return;
-      looked->looking = false;
-      for (const Container& container : seen.containers) looked->container_ids.insert(container.id);
-      if (looked->incident.state == IncidentState::kHeld) {
-        OnHeld(*looked, seen, spec, later);
-      } else {
-        OnVerdict(*looked, seen, spec, later);
-      }
-      Free(id, later);
-    });
-  });
+  const std::vector<Place> below = DependantsOf(live);
+  const bool taken =
+      deps_.hands.Do([this, id, spec, below, subject = live.subject, wall = now.wall] {
+        VerifySeen seen = LookAt(deps_.targets, deps_.judge, subject, spec, wall);
+        for (const Place& place : below) {
+          Result<std::vector<Container>> found = deps_.targets.Resolve(SubjectOf(place));
+          if (!found) continue;
+          seen.dependants.insert(seen.dependants.end(), found->begin(), found->end());
+        }
+        deps_.brain.Finish([this, id, spec, seen = std::move(seen)](const Moment& later) {
+          Live* looked = FindLive(id);
+          if (looked == nullptr) return;
+          looked->looking = false;
+          for (const Container& container : seen.containers)
+            looked->container_ids.insert(container.id);
+          if (looked->incident.state == IncidentState::kHeld) {
+            OnHeld(*looked, seen, spec, later);
+          } else {
+            OnVerdict(*looked, seen, spec, later);
+          }
+          Free(id, later);
+        });
+      });
   live.looking = taken;
   if (!taken) WakeAt(live, now.boot + kVerifyEvery, now);
 }
@@ -375,7 +391,8 @@ void Mender::OnVerdict(Live& live, const VerifySeen& seen, const VerifySpec& spe
   bool rolling = live.incident.pass_is_rolling;
   const bool last_of_pass =
       live.attempts.back().instance.empty() ||
-      WithoutLeftAlone(Candidates(live, seen.containers, &rolling), now).empty();
+      WithoutLeftAlone(Candidates(live, seen.containers, seen.dependants, &rolling, now), now)
+          .empty();
   const Verdict verdict = Weigh(seen, spec, live.incident, live.attempts.back(), last_of_pass);
   Incident& incident = live.incident;
   incident.sentence = verdict.sentence;
@@ -455,6 +472,7 @@ void Mender::Helped(Live& live, const Moment& now) {
   attempt.verified_at = now.wall;
   history_.Verified(attempt, now);
   metrics_.Verified(attempt.repair, attempt.kind, true);
+  NoteHelped(attempt.repair, true);
   metrics_.SetLastSuccess(attempt.repair, now.wall);
   metrics_.ObserveActToVerified(attempt.repair, now.boot - live.verify_from);
   if (const Trigger* leading = incident.Leading()) {
@@ -483,6 +501,7 @@ void Mender::DidNotHelp(Live& live, const std::string& sentence, const Moment& n
   attempt.verified_at = now.wall;
   history_.End(attempt, now);  // backoff counts from here
   metrics_.Verified(attempt.repair, attempt.kind, false);
+  NoteHelped(attempt.repair, false);
   live.incident.Note(now.wall, "it did not help: " + sentence);
   FailPass(live, sentence, now.wall);
   const auto go_on = [this](Live& failed, const Moment& then) { Wake(failed, then); };

@@ -13,14 +13,6 @@ bool LiftedByAPerson(std::string_view reason) {
   return reason == kReasonMode || reason == "held" || reason == "approval";
 }
 
-Subject SubjectOf(const Place& place) {
-  TargetSpec spec;
-  spec.connection = place.connection;
-  spec.project = place.project;
-  (place.project.empty() ? spec.container : spec.service) = place.service;
-  return Subject{place.Name(), spec, ""};
-}
-
 std::optional<std::string> WhyCutOff(const Judge* judge, const std::string& control, Time wall) {
   if (judge == nullptr) return "nobody answers " + control;
   const auto answer = judge->Ask(control, wall, kAskTimeout);
@@ -38,9 +30,10 @@ bool Mender::Look(Live& live, std::function<void(Live&, const Seen&, const Momen
   if (live.subject.HasContainers()) {
     above = dependencies_.Above(dependencies_.PlaceOfSubject(live.subject));
   }
+  const std::vector<Place> below = DependantsOf(live);
   std::string verify;
   if (live.repair != nullptr && live.repair->guards.quorum > 1) verify = live.repair->verify.expr;
-  const bool taken = deps_.hands.Do([this, id, then, above, verify, subject = live.subject,
+  const bool taken = deps_.hands.Do([this, id, then, above, below, verify, subject = live.subject,
                                      guards = config_->guards, wall = now.wall] {
     Seen seen;
     seen.kill_switch = KillSwitchIsOn(guards.kill_switch_file);
@@ -57,6 +50,10 @@ bool Mender::Look(Live& live, std::function<void(Live&, const Seen&, const Momen
       } else if (!seen.error) {
         seen.error = needed.error().message;
       }
+    }
+    for (const Place& place : below) {
+      Result<std::vector<Container>> found = deps_.targets.Resolve(SubjectOf(place));
+      if (found) seen.dependants.emplace_back(place, *std::move(found));
     }
     if (!guards.control.empty()) seen.cut_off = WhyCutOff(deps_.judge, guards.control, wall);
     if (!verify.empty() && deps_.judge != nullptr) {
@@ -81,7 +78,8 @@ bool Mender::Look(Live& live, std::function<void(Live&, const Seen&, const Momen
 }
 
 std::vector<Container> Mender::Candidates(Live& live, const std::vector<Container>& containers,
-                                          bool* rolling) const {
+                                          const std::vector<Container>& dependants, bool* rolling,
+                                          const Moment& now) const {
   const Incident& incident = live.incident;
   const std::vector<Container> narrowed = Narrow(containers, incident);
   std::set<std::string> treated;
@@ -96,7 +94,30 @@ std::vector<Container> Mender::Candidates(Live& live, const std::vector<Containe
     if (treated.contains(container.name)) continue;
     if (*rolling || LooksSick(container)) candidates.push_back(container);
   }
-  return candidates;
+  if (treated.empty() || !WithoutLeftAlone(candidates, now).empty()) return candidates;
+  for (const Container& container : dependants) {
+    if (!treated.contains(container.name)) candidates.push_back(container);
+  }
+  return WithoutLeftAlone(std::move(candidates), now);
+}
+
+std::vector<Place> Mender::DependantsOf(const Live& live) const {
+  const RungSpec* rung = RungOf(live);
+  const auto* restart = rung == nullptr ? nullptr : std::get_if<RestartSpec>(&rung->action);
+  if (restart == nullptr || !restart->with_dependants || !live.subject.HasContainers()) return {};
+  return dependencies_.Below(dependencies_.PlaceOfSubject(live.subject));
+}
+
+// A dependant stops as its own target says, if it is one.
+Subject Mender::SubjectFor(const Live& live, const Container& chosen) const {
+  const std::string& connection = live.subject.containers->connection;
+  const Place place = PlaceOf(connection, chosen);
+  if (place == dependencies_.PlaceOfSubject(live.subject)) return live.subject;
+  for (const TargetSpec& target : live.config->targets) {
+    const Subject subject{target.name, target, ""};
+    if (target.label.empty() && dependencies_.PlaceOfSubject(subject) == place) return subject;
+  }
+  return SubjectOf(place);
 }
 
 void Mender::Decide(Live& live, const Seen& seen, const Moment& now) {
@@ -119,7 +140,11 @@ void Mender::Decide(Live& live, const Seen& seen, const Moment& now) {
   NoteStorm(now);
   std::vector<Container> candidates;
   if (traits.on_container) {
-    candidates = Candidates(live, seen.containers, &incident.pass_is_rolling);
+    std::vector<Container> dependants;
+    for (const auto& [place, found] : seen.dependants) {
+      dependants.insert(dependants.end(), found.begin(), found.end());
+    }
+    candidates = Candidates(live, seen.containers, dependants, &incident.pass_is_rolling, now);
   }
   const Container* chosen = nullptr;
   std::optional<Denial> denial;

@@ -36,6 +36,13 @@ std::string Looks(const Container& container) {
 
 Facts Mender::GatherFacts(const Live& live, const Seen& seen, const RungSpec& rung,
                           const Container* chosen, const Moment& now) const {
+  const std::vector<Container>* siblings = &seen.containers;
+  for (const auto& [place, found] : seen.dependants) {
+    const bool is_one =
+        chosen != nullptr && std::any_of(found.begin(), found.end(),
+                                         [&](const Container& c) { return c.id == chosen->id; });
+    if (is_one) siblings = &found;
+  }
   const Action& action = *deps_.actions.at(std::string(KindOf(rung.action)));
   Facts facts{.now = now,
               .config = *live.config,
@@ -45,7 +52,7 @@ Facts Mender::GatherFacts(const Live& live, const Seen& seen, const RungSpec& ru
               .subject = live.subject,
               .action = action.traits(),
               .history = history_,
-              .containers = seen.containers};
+              .containers = *siblings};
   facts.chosen = chosen;
   facts.mode = ModeOf(live);
   facts.kill_switch = seen.kill_switch;
@@ -65,6 +72,7 @@ Facts Mender::GatherFacts(const Live& live, const Seen& seen, const RungSpec& ru
     facts.quiet = deps_.quiet.Why(trigger.labels, now);
     if (!facts.quiet) break;
   }
+  AskEvents(live, facts);
   facts.cut_off = seen.cut_off;
   facts.verified_well = seen.verified_well;
   facts.dependency = live.dependency;
@@ -80,6 +88,27 @@ Facts Mender::GatherFacts(const Live& live, const Seen& seen, const RungSpec& ru
     facts.ours_is_running = StartedByUs(live, *chosen);
   }
   return facts;
+}
+
+// What people and pipelines have said.
+void Mender::AskEvents(const Live& live, Facts& facts) const {
+  if (deps_.course == nullptr) return;
+  const Time now = facts.now.wall;
+  std::string service;
+  if (live.subject.HasContainers()) service = dependencies_.PlaceOfSubject(live.subject).service;
+  if (deps_.course(EventKind::kMaintenance, service, now).under_way && !facts.maintenance) {
+    facts.maintenance = "maintenance, as an event has said";
+  }
+  const Millis wait = std::max(live.config->guards.after_deploy, live.repair->guards.after_deploy);
+  if (wait <= Millis(0)) return;
+  const Events::Course deploy = deps_.course(EventKind::kDeploy, service, now);
+  if (deploy.under_way) {
+    facts.deploy = Facts::Against{"a deploy is under way", Millis(5'000)};
+  } else if (deploy.ended != Time{} && now - deploy.ended < wait) {
+    const Millis left = std::chrono::ceil<Millis>(wait - (now - deploy.ended));
+    facts.deploy = Facts::Against{
+        fmt::format("a deploy has just ended, and repairs wait {}", FormatDuration(wait)), left};
+  }
 }
 
 // --- what it needs ---------------------------------------------------------------------------

@@ -12,8 +12,24 @@ namespace {
 
 constexpr std::size_t kPurgedAtOnce = 5'000;
 
+constexpr Millis kFlapsRestored{24 * 3'600'000};
+constexpr char kClosedListKind[] = "incidents_closed";
+
+// The ids of the latest that were closed, in one record: so a start reads these and not all of 90
+// days. The id goes to the front.
+Record ClosedList(std::deque<std::string>& ids, const std::string& id) {
+  std::erase(ids, id);
+  ids.push_front(id);
+  if (ids.size() > Mender::kClosedKept) ids.pop_back();
+  JsonWriter json;
+  json.BeginArray();
+  for (const std::string& one : ids) json.String(one);
+  json.EndArray();
+  return {.kind = kClosedListKind, .id = "latest", .body = json.Take()};
+}
+
 bool IsNew(const Attempt& attempt) {
-  return attempt.state == AttemptState::kIntent && attempt.reissues == 0;
+  return attempt.state == AttemptState::kIntent && attempt.reissues == 0 && attempt.noted == 0;
 }
 
 }  // namespace
@@ -34,6 +50,7 @@ void Mender::Commit(Live& live, std::vector<Attempt> attempts, std::vector<std::
     batch.writes.push_back({ToRecord(attempt, attempt.intent_at + options_.retention),
                             IsNew(attempt) ? 0 : Write::kAnyVersion});
   }
+  if (!incident.open()) batch.writes.push_back({ClosedList(closed_ids_, incident.id)});
   batch.audit = std::move(audit);
   Send(incident.id, std::make_shared<const Batch>(std::move(batch)), must, std::move(then),
        std::move(failed));
@@ -103,11 +120,22 @@ Status Mender::Load(const Moment& now) {
   const Result<std::vector<Record>> tried = deps_.store.Read({.kind = std::string(kAttemptKind)});
   if (!tried) return While("reading attempts", tried.error());
   std::map<std::string, std::vector<Attempt>> attempts;
+  std::vector<Attempt> judged;
   for (const Record& record : *tried) {
     Result<Attempt> attempt = ToAttempt(record);
     if (!attempt) return tl::unexpected(attempt.error());
     if (now.wall - attempt->intent_at < kWindowSpanMax) history_.Restore(*attempt, now);
+    if (attempt->verified) judged.push_back(*attempt);
     attempts[attempt->incident].push_back(*std::move(attempt));
+  }
+  LoadHelped(std::move(judged));
+  if (Status read = LoadClosed(attempts); !read) return read;
+  // The latest is the first, and beginnings are in their order.
+  for (const View& view : closed_) {
+    const Incident& incident = view.incident;
+    if (now.wall - incident.opened_at > kFlapsRestored) continue;
+    flaps_[IncidentKey(incident.repair, incident.target)].beginnings.push_front(
+        now.boot - (now.wall - incident.opened_at));
   }
   for (const Record& record : *records) {
     Result<Incident> incident = ToIncident(record);
@@ -134,6 +162,59 @@ Status Mender::Load(const Moment& now) {
   return {};
 }
 
+Status Mender::LoadClosed(const std::map<std::string, std::vector<Attempt>>& attempts) {
+  const auto list = deps_.store.Read({.kind = kClosedListKind, .id = "latest"});
+  if (!list) return While("reading which incidents were closed", list.error());
+  if (list->empty()) return {};
+  const Result<Json> ids = Json::Parse(list->front().body);
+  if (!ids) return While("reading which incidents were closed", ids.error());
+  for (const Json& item : ids->Items()) {
+    const std::string id = item.StringOr("");
+    const auto records = deps_.store.Read({.kind = std::string(kIncidentKind), .id = id});
+    if (!records) return While("reading closed incidents", records.error());
+    const Result<Incident> incident =
+        records->empty() ? Result<Incident>(Fail("forgotten")) : ToIncident(records->front());
+    if (!incident || incident->open()) continue;
+    View view;
+    view.incident = *incident;
+    if (const auto found = attempts.find(id); found != attempts.end())
+      view.attempts = found->second;
+    std::sort(view.attempts.begin(), view.attempts.end(),
+              [](const Attempt& a, const Attempt& b) { return a.number < b.number; });
+    closed_.push_back(std::move(view));
+    closed_ids_.push_back(id);
+  }
+  return {};
+}
+
+void Mender::LoadHelped(std::vector<Attempt> attempts) {
+  std::stable_sort(attempts.begin(), attempts.end(), [](const Attempt& a, const Attempt& b) {
+    return a.verified_at < b.verified_at;
+  });
+  for (const Attempt& attempt : attempts) NoteHelped(attempt.repair, *attempt.verified);
+}
+
+// Who mostly does not help is not let loose on the next one.
+void Mender::NoteHelped(const std::string& repair, bool helped) {
+  std::deque<bool>& last = helped_[repair];
+  last.push_back(helped);
+  if (last.size() > kJudged) last.pop_front();
+  const auto good = std::count(last.begin(), last.end(), true);
+  const bool demoted = last.size() == kJudged && good * 2 < static_cast<std::ptrdiff_t>(kJudged);
+  const RepairSpec* spec = config_->FindRepair(repair);
+  if (spec == nullptr || demoted == demoted_.contains(repair)) return;
+  const Mode mode = config_->EffectiveMode(*spec);
+  if (demoted) {
+    demoted_.insert(repair);
+    metrics_.SetMode(repair, std::min(mode, Mode::kApprove));
+    deps_.log.Warn("a repair that mostly does not help waits for approval from now on",
+                   {{"repair", repair}, {"helped", good}, {"of", last.size()}});
+  } else {
+    demoted_.erase(repair);
+    metrics_.SetMode(repair, mode);
+  }
+}
+
 void Mender::Rebind(Live& live) {
   live.config = config_;
   live.repair = config_->FindRepair(live.incident.repair);
@@ -153,6 +234,8 @@ void Mender::Reconfigure(std::shared_ptr<const RepairsConfig> config, const Mome
   }
   config_ = std::move(config);
   dependencies_.Use(*config_);
+  demoted_.clear();
+  helped_.clear();
   for (const RepairSpec& repair : config_->repairs) {
     metrics_.SetMode(repair.name, config_->EffectiveMode(repair));
     CountOpen(repair.name);
@@ -256,7 +339,7 @@ void Mender::Purge(const Moment& now) {
   history_.Forget(now);
   const bool taken = deps_.hands.Do([&store = deps_.store, log = deps_.log, wall = now.wall] {
     Batch batch;
-    for (const std::string_view kind : {kIncidentKind, kAttemptKind}) {
+    for (const std::string_view kind : {kIncidentKind, kAttemptKind, kEvidenceKind}) {
       const auto records =
           store.Read({.kind = std::string(kind), .due_by = wall, .limit = kPurgedAtOnce});
       if (!records) return;

@@ -58,10 +58,13 @@ void CheckDependencies(yaml::Mapping& receivers, const std::vector<TargetSpec>& 
     const yaml::Node* node = list->items[i].Find("depends_on");
     if (node == nullptr) continue;
     for (const yaml::Node& parent : node->items) {
-      const bool known = std::find(names.begin(), names.end(), parent.text) != names.end();
-      if (known && parent.text != targets[i].name) continue;
+      if (parent.text == targets[i].name) {
+        receivers.Complain(parent.place, "targets: depends_on: it cannot need itself");
+        continue;
+      }
+      if (std::find(names.begin(), names.end(), parent.text) != names.end()) continue;
       receivers.Complain(parent.place,
-                         fmt::format("targets: depends_on: no other target is named {}{}",
+                         fmt::format("targets: depends_on: no target is named {}{}",
                                      Quote(parent.text), yaml::Suggestion(parent.text, names)));
     }
   }
@@ -138,12 +141,19 @@ void ReadTarget(yaml::Mapping& mapping, const std::vector<TargetSpec>& targets,
   CheckName(mapping, node->place, "target", repair.target, names);
 }
 
+bool OnContainer(const ActionSpec& action) {
+  return std::holds_alternative<RestartSpec>(action) || std::holds_alternative<StartSpec>(action) ||
+         std::holds_alternative<StopSpec>(action) || std::holds_alternative<KillSpec>(action) ||
+         std::holds_alternative<DockerExecSpec>(action);
+}
+
 void CheckTarget(yaml::Mapping& mapping, const RepairSpec& repair) {
   const bool has_target = !repair.target.empty() || !repair.target_label.empty();
   std::set<std::string> subjects;
   for (const RungSpec& rung : repair.rungs) {
-    if (KindOf(rung.action) == "restart" && !has_target && !mapping.Has("target")) {
-      mapping.Complain(mapping.place(), "\"target\" is missing: restart needs one");
+    if (OnContainer(rung.action) && !has_target && !mapping.Has("target")) {
+      mapping.Complain(mapping.place(),
+                       fmt::format("\"target\" is missing: {} needs one", KindOf(rung.action)));
       return;
     }
     if (const auto* backup = std::get_if<BackupSpec>(&rung.action)) {
@@ -191,7 +201,7 @@ RepairSpec ReadRepair(const yaml::Node& item, const RepairsConfig& config,
   repair.settle = mapping.Get<Millis>("settle", repair.settle);
   repair.max_age = mapping.Get<Millis>("max_age", repair.max_age);
   ReadSources(mapping, repair);
-  RefuseLater(mapping, {"evidence"});
+  repair.evidence = mapping.Get<bool>("evidence", repair.evidence);
   CheckTarget(mapping, repair);
   return repair;
 }
@@ -216,7 +226,8 @@ std::string_view ToString(Mode mode) {
 }
 
 std::string_view KindOf(const ActionSpec& action) {
-  static constexpr std::array<std::string_view, 4> kinds{"restart", "backup", "exec", "escalate"};
+  static constexpr std::array<std::string_view, 9> kinds{
+      "restart", "start", "stop", "kill", "docker_exec", "backup", "exec", "http", "escalate"};
   static_assert(std::variant_size_v<ActionSpec> == kinds.size());
   return kinds.at(action.index());
 }

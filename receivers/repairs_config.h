@@ -16,6 +16,7 @@
 
 #include "common/alert.h"
 #include "common/clock.h"
+#include "common/http_config.h"
 #include "common/matcher.h"
 #include "common/result.h"
 #include "common/yaml.h"
@@ -66,6 +67,8 @@ struct GlobalGuards {
   std::vector<std::string> mute_time_intervals;
   std::string control;  // fettle itself is cut off unless this returns anything
   std::optional<StormSpec> storm;
+  Millis after_deploy{
+      0};  // during a deploy and for so long after it nothing is done; 0: never mind
 };
 
 struct RepairGuards {
@@ -77,6 +80,7 @@ struct RepairGuards {
   int quorum = 1;
   // So many beginnings in so long are left to a person.
   std::optional<Window> flapping = Window{4, Millis{30 * 60'000}};
+  Millis after_deploy{0};  // the longer one counts
   bool any_backup_holds = false;
   std::vector<std::string> backups_that_hold;
 };
@@ -89,7 +93,17 @@ struct VerifySpec {
   Millis hold{30'000};  // and stays so this long
 };
 
-struct RestartSpec {};
+struct RestartSpec {
+  bool with_dependants = false;  // and then everything that needs it, in the order of starting
+};
+struct StartSpec {};
+struct StopSpec {};
+struct KillSpec {
+  std::string signal;  // SIGHUP, SIGUSR1, SIGUSR2 or SIGWINCH: none that ends it
+};
+struct DockerExecSpec {
+  std::vector<std::string> argv;
+};
 struct BackupSpec {
   std::string name;  // one of the two
   std::string label;
@@ -99,11 +113,21 @@ struct ExecSpec {
   std::map<std::string, std::string> environment;
   std::string directory = "/";
 };
+struct HttpSpec {
+  std::string method = "POST";
+  std::string url;
+  HttpConfig http;
+  bool idempotent = false;  // by its Idempotency-Key: asking twice is asking once
+  bool Repeatable() const {
+    return idempotent || method == "GET" || method == "PUT" || method == "DELETE";
+  }
+};
 struct EscalateSpec {
   std::string receiver;
 };
-using ActionSpec = std::variant<RestartSpec, BackupSpec, ExecSpec, EscalateSpec>;
-// "restart", "backup", "exec", "escalate": as configured, and as the metrics' label.
+using ActionSpec = std::variant<RestartSpec, StartSpec, StopSpec, KillSpec, DockerExecSpec,
+                                BackupSpec, ExecSpec, HttpSpec, EscalateSpec>;
+// "restart", "docker_exec", …: as configured, and as the metrics' label.
 std::string_view KindOf(const ActionSpec& action);
 
 struct RungSpec {
@@ -127,6 +151,7 @@ struct RepairSpec {
   Millis max_age{15 * 60'000};
   RepairGuards guards;
   VerifySpec verify;
+  bool evidence = true;  // what the engine knows is kept before the first call
   std::vector<RungSpec> rungs;
 
   const VerifySpec& VerifyOf(const RungSpec& rung) const {

@@ -188,7 +188,8 @@ GlobalGuards ReadGlobalGuards(yaml::Mapping& receivers, const References& refere
   guards.control = mapping.Get<std::string>("control", "");
   CheckExpression(mapping, "control", guards.control, references);
   ReadStorm(mapping, guards);
-  RefuseLater(mapping, {"after_deploy", "rate"});
+  guards.after_deploy = mapping.Get<Millis>("after_deploy", guards.after_deploy);
+  RefuseLater(mapping, {"rate"});
   return guards;
 }
 
@@ -211,7 +212,8 @@ void ReadRepairGuards(yaml::Mapping& repair, const References& references, Repai
   }
   ReadFlapping(mapping, guards);
   ReadActiveBackups(mapping, references, guards);
-  RefuseLater(mapping, {"gate", "after_deploy"});
+  guards.after_deploy = mapping.Get<Millis>("after_deploy", guards.after_deploy);
+  RefuseLater(mapping, {"gate"});
 }
 
 }  // namespace fettle::receivers::repairs

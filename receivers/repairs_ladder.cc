@@ -32,8 +32,53 @@ using ActionReader = std::function<ActionSpec(const yaml::Node&, const std::stri
 ActionSpec ReadRestart(const yaml::Node& node, const std::string& what, const References&,
                        yaml::Complaints& complaints) {
   yaml::Mapping mapping(node, what, complaints);
-  RefuseLater(mapping, {"with"});
-  return RestartSpec{};
+  static const std::vector<std::pair<std::string, bool>> words{{"dependants", true}};
+  return RestartSpec{mapping.OneOf("with", false, words)};
+}
+
+template <typename Spec>
+ActionSpec ReadNothing(const yaml::Node& node, const std::string& what, const References&,
+                       yaml::Complaints& complaints) {
+  yaml::Mapping mapping(node, what, complaints);
+  return Spec{};
+}
+
+ActionSpec ReadKill(const yaml::Node& node, const std::string& what, const References&,
+                    yaml::Complaints& complaints) {
+  yaml::Mapping mapping(node, what, complaints);
+  static const std::vector<std::pair<std::string, std::string>> words{
+      {"HUP", "SIGHUP"}, {"USR1", "SIGUSR1"}, {"USR2", "SIGUSR2"}, {"WINCH", "SIGWINCH"}};
+  KillSpec spec{mapping.OneOf("signal", std::string(), words)};
+  if (!mapping.Has("signal")) mapping.Complain(mapping.place(), "\"signal\" is missing");
+  return spec;
+}
+
+ActionSpec ReadDockerExec(const yaml::Node& node, const std::string& what, const References&,
+                          yaml::Complaints& complaints) {
+  yaml::Mapping mapping(node, what, complaints);
+  DockerExecSpec spec{mapping.List<std::string>("argv")};
+  if (spec.argv.empty()) {
+    mapping.Complain(mapping.place(), "\"argv\" is missing: the program and its arguments");
+  }
+  return spec;
+}
+
+ActionSpec ReadHttp(const yaml::Node& node, const std::string& what, const References&,
+                    yaml::Complaints& complaints) {
+  yaml::Mapping mapping(node, what, complaints);
+  static const std::vector<std::pair<std::string, std::string>> methods{
+      {"POST", "POST"}, {"PUT", "PUT"}, {"PATCH", "PATCH"}, {"DELETE", "DELETE"}, {"GET", "GET"}};
+  HttpSpec spec;
+  spec.method = mapping.OneOf("method", spec.method, methods);
+  spec.url = mapping.Require<std::string>("url");
+  spec.idempotent = mapping.Get<bool>("idempotent", false);
+  spec.http = ReadHttpConfig(mapping, "");
+  const bool web = spec.url.starts_with("http://") || spec.url.starts_with("https://");
+  if (!spec.url.empty() && (!web || spec.url.find('@') != std::string::npos)) {
+    mapping.Complain(mapping.Child("url")->place,
+                     "url must begin with http:// or https:// and hold no credentials");
+  }
+  return spec;
 }
 
 ActionSpec ReadBackup(const yaml::Node& node, const std::string& what, const References& references,
@@ -97,15 +142,19 @@ struct ActionKind {
 const std::vector<ActionKind>& ActionKinds() {
   static const std::vector<ActionKind> kinds{
       {"restart", ReadRestart},
+      {"start", ReadNothing<StartSpec>},
+      {"stop", ReadNothing<StopSpec>},
+      {"kill", ReadKill},
+      {"docker_exec", ReadDockerExec},
       {"backup", ReadBackup},
       {"exec", ReadExec},
+      {"http", ReadHttp},
       {"escalate", ReadEscalate},
   };
   return kinds;
 }
 
-constexpr std::array<std::string_view, 8> kLaterActions{
-    "start", "stop", "kill", "http", "rollback", "systemd", "kubernetes", "docker_exec"};
+constexpr std::array<std::string_view, 3> kLaterActions{"rollback", "systemd", "kubernetes"};
 
 RungSpec ReadRung(const yaml::Node& item, const RepairSpec& repair, const std::string& what,
                   const References& references, yaml::Complaints& complaints) {

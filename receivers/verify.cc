@@ -44,8 +44,16 @@ Verdict WeighState(const Container& container) {
 Verdict WeighContainer(const VerifySeen& seen, const Attempt& attempt) {
   if (seen.look_error) return {Answer::kUnknown, *seen.look_error};
   const Container* container = FindContainer(seen.containers, attempt);
+  if (container == nullptr) container = FindContainer(seen.dependants, attempt);
   if (container == nullptr) return {Answer::kNo, attempt.instance + " does not exist any more"};
-  const bool same_run = container->id == IdentityOf(attempt, "id") &&
+  if (attempt.kind == "stop") {
+    const bool stopped = container->state != ContainerState::kRunning;
+    return {stopped ? Answer::kYes : Answer::kNo,
+            container->name + (stopped ? " has stopped" : " runs again")};
+  }
+  // A signal or a program inside leaves the run as it is.
+  const bool restarts = attempt.kind == "restart" || attempt.kind == "start";
+  const bool same_run = restarts && container->id == IdentityOf(attempt, "id") &&
                         container->started_at_raw == IdentityOf(attempt, "started_at");
   if (same_run) return {Answer::kNo, container->name + " has not been started again"};
   return WeighState(*container);

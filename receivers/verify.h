@@ -22,6 +22,7 @@ namespace fettle::receivers {
 
 struct VerifySeen {
   std::vector<Container> containers;      // all of the target
+  std::vector<Container> dependants;      // of what needs it, if they are acted on, too
   std::optional<std::string> look_error;  // the engine could not be asked
   std::optional<bool> expr;               // of the expression, if it was asked and answered
   std::string expr_error;

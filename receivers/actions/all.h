@@ -9,6 +9,7 @@
 
 #include "common/brain.h"
 #include "common/hands.h"
+#include "common/http.h"
 #include "receivers/action.h"
 #include "receivers/backup_runner.h"
 #include "receivers/teller.h"
@@ -27,6 +28,7 @@ struct ActionsDeps {
   Teller* teller = nullptr;
   std::string external_url;
   std::stop_token stop;
+  HttpTransport* http = nullptr;
 };
 Actions AllActions(const ActionsDeps& deps);
 

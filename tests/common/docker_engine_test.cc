@@ -116,7 +116,7 @@ TEST_F(DockerEngineTest, FindsItsWayByUnixSocketTcpAndHttp) {
   }
 }
 
-TEST_F(DockerEngineTest, SpeaksTheNewestVersionThatBothKnow) {
+TEST_F(DockerEngineTest, SpeaksTheNewestVersionThatBothKnow_D26) {
   struct Case {
     std::string theirs;
     std::string ours;  // "" is an error
@@ -165,7 +165,7 @@ TEST_F(DockerEngineTest, AsksAgainAfterTheEngineWasAway) {
   EXPECT_EQ(Sent().back(), "POST http://localhost/v1.44/containers/web/start");
 }
 
-TEST_F(DockerEngineTest, TakesTheVersionThatARefusalAsksFor) {
+TEST_F(DockerEngineTest, TakesTheVersionThatARefusalAsksFor_D26) {
   struct Case {
     std::string refusal;
     std::string then;
@@ -196,7 +196,7 @@ TEST_F(DockerEngineTest, ARefusalThatNamesNoVersionIsARefusal) {
 
 // ---- acts
 
-TEST_F(DockerEngineTest, ActsWithAnExplicitGraceAndWaitsLonger) {
+TEST_F(DockerEngineTest, ActsWithAnExplicitGraceAndWaitsLonger_D27) {
   EXPECT_TRUE(engine_->Restart("web", 10));
   EXPECT_EQ(Sent().back(), "POST http://localhost/v1.41/containers/web/restart?t=10");
   EXPECT_EQ(LastOptions().timeout, Millis(40'000));
@@ -503,7 +503,7 @@ TEST_F(DockerEngineTest, HearsEventsAndSurvivesWhatIsNone) {
             2);
 }
 
-TEST_F(DockerEngineTest, HearsPodmansHealthOnlyWhenItChanges) {
+TEST_F(DockerEngineTest, HearsPodmansHealthOnlyWhenItChanges_D27) {
   On("/_ping", Answer(200, "OK", {{"Api-Version", "1.41"}, {"Libpod-Api-Version", "4.3.1"}}));
   const auto health = [](const std::string& id, const std::string& status) {
     return fmt::format(
@@ -535,7 +535,7 @@ TEST_F(DockerEngineTest, ARefusedSubscriptionIsNotReady) {
   EXPECT_THAT(ended.error().message, HasSubstr("GET /events is forbidden"));
 }
 
-TEST_F(DockerEngineTest, SilenceEndsTheStreamWithoutAnError) {
+TEST_F(DockerEngineTest, SilenceEndsTheStreamWithoutAnError_D24) {
   class SilentTransport final : public HttpTransport {
    public:
     Result<HttpResponse> Send(const HttpRequest& request, const HttpOptions& options) override {

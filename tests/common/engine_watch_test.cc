@@ -112,7 +112,7 @@ TEST_F(EngineWatchTest, LooksAtAContainerThatStartedStoppedOrWentAway) {
   EXPECT_EQ(Known("shop-api-1").state, ContainerState::kRunning);
 }
 
-TEST_F(EngineWatchTest, AReconcileFindsWhatALossyStreamDropped) {
+TEST_F(EngineWatchTest, AReconcileFindsWhatALossyStreamDropped_D22) {
   engine_.AddService("shop", "web");
   Follow();
   EXPECT_EQ(Counter("fettle_engine_reconcile_drift_total"), 0);

@@ -144,7 +144,7 @@ TEST_F(HttpServerCrowdTest, ServesWhoComesWhileAllThreadsAreBusyOnceOneIsFree) {
   EXPECT_THAT(third->ReadAnswer(), StartsWith("HTTP/1.1 "));
 }
 
-TEST_F(HttpServerCrowdTest, TellsWhoSendsItsHeadersTooSlowly) {
+TEST_F(HttpServerCrowdTest, TellsWhoSendsItsHeadersTooSlowly_W07) {
   server.options.header_deadline = Millis(150);
   server.Start();
   const auto silent = Connect();

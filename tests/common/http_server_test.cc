@@ -137,7 +137,7 @@ TEST_F(HttpServerTest, InvitesABodyThatWaitsToBeInvited) {
   EXPECT_THAT(raw.ReadAnswer(), StartsWith("HTTP/1.1 413 "));
 }
 
-TEST_F(HttpServerTest, RefusesBodiesThatAreTooLong) {
+TEST_F(HttpServerTest, RefusesBodiesThatAreTooLong_W07) {
   server.options.body_bytes_max = 1'000'000;
   server.Start();
   EXPECT_EQ(Send(Post(server.url() + "/echo", std::string(1'000'000, 'x'))).status, 200);
@@ -199,7 +199,7 @@ TEST_F(HttpServerTest, RefusesWhatIsNoRequest) {
   EXPECT_EQ(server.Metric("fettle_http_refused_total", {{"reason", "malformed"}}), 11);
 }
 
-TEST_F(HttpServerTest, RefusesBrokenBodies) {
+TEST_F(HttpServerTest, RefusesBrokenBodies_W07) {
   server.Start();
   {
     RawClient raw(server.address());

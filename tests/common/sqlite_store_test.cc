@@ -198,7 +198,7 @@ TEST_F(SqliteStoreTest, PeopleCanQueryIt) {
       "WHERE kind='incident'; SELECT 1/(count(*)=1) FROM found WHERE state='held';");
 }
 
-TEST_F(SqliteStoreTest, ADamagedPageFailsReadsWithASentence) {
+TEST_F(SqliteStoreTest, ADamagedPageFailsReadsWithASentence_S02) {
   Open();
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(Put(std::to_string(i), 3'000));
   store_.reset();
@@ -432,7 +432,7 @@ TEST_F(SqliteFaultTest, LosesNothingAcknowledgedWhenAnyOneCallFails) {
   }
 }
 
-TEST_F(SqliteFaultTest, LosesNothingAcknowledgedWhenThePowerIsCutAtAnyCall) {
+TEST_F(SqliteFaultTest, LosesNothingAcknowledgedWhenThePowerIsCutAtAnyCall_S02) {
   TellStory();
   const int calls = disk_.Calls();
   ExpectNothingLost();

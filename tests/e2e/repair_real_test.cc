@@ -99,7 +99,7 @@ receivers:
   std::unique_ptr<Program> program_;
 };
 
-TEST_F(RepairRealTest, ASickContainerIsRestartedVerifiedAndToldOf) {
+TEST_F(RepairRealTest, ASickContainerIsRestartedVerifiedAndToldOf_D01) {
   RunWeb();
   Launch(Config(docker().Endpoint()));
   docker().MakeUnhealthy(container_);

@@ -64,7 +64,7 @@ TEST_F(BackupActionTest, AFailedRunIsAFailedAttempt) {
   EXPECT_EQ(steps_[0].note, "disk full");
 }
 
-TEST_F(BackupActionTest, AGoodRunSinceTheAlertBeganIsDoneAlready) {
+TEST_F(BackupActionTest, AGoodRunSinceTheAlertBeganIsDoneAlready_V10) {
   runner_.last_good = began_ + 1s;
   action_.Call(Prepared("leads-db"), Keep());
   Settle();

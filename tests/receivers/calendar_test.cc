@@ -102,7 +102,7 @@ TEST(CalendarTest, DaysCountFromTheEndOfTheirMonth) {
   EXPECT_FALSE(most.Contains(At("2026-02-28T12:00:00Z")));
 }
 
-TEST(CalendarTest, FieldsAreReadInTheLocationOfTheInterval) {
+TEST(CalendarTest, FieldsAreReadInTheLocationOfTheInterval_V07) {
   TimeInterval night = Interval("saturday", "00:00", "02:00");
   night.location = "Europe/Berlin";
   EXPECT_TRUE(night.Contains(At("2026-11-20T23:30:00Z")));  // Saturday 00:30 in Berlin

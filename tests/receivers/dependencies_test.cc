@@ -87,7 +87,7 @@ TEST(DependenciesTest, TheConfigurationAddsWhatNoLabelSays) {
   EXPECT_EQ(stack.PlaceOfSubject({"queue", config.targets[1], ""}), At("mq"));
 }
 
-TEST(OwnPartsTest, AContainerKnowsItselfByWhereItsHostsFileComesFrom) {
+TEST(OwnPartsTest, AContainerKnowsItselfByWhereItsHostsFileComesFrom_S16) {
   const std::string id(64, 'a');
   const std::string other(64, 'b');
   const OwnParts inside = FindOwnParts(

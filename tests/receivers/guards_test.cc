@@ -120,6 +120,10 @@ std::vector<Case> Cases() {
        std::nullopt, true},
       {"maintenance", Fact([](Facts& f) { f.maintenance = "nights"; }), "it is nights",
        std::nullopt, true},
+      {"after_deploy", Fact([](Facts& f) {
+         f.deploy = Facts::Against{"a deploy has just ended", 40s};
+       }),
+       "a deploy has just ended", 40s, true},
       {"engine_unavailable", Fact([](Facts& f) { f.look_error = "nobody listens"; }),
        "nobody listens", 2s, false},
       {"no_target",

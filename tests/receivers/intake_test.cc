@@ -71,7 +71,7 @@ TEST_F(IntakeTest, TakesTheMessageOfAnAlertmanager) {
   EXPECT_EQ(Requests("stored"), 1);
 }
 
-TEST_F(IntakeTest, CountsWhatTheSenderLeftOutAndForgedFingerprints) {
+TEST_F(IntakeTest, CountsWhatTheSenderLeftOutAndForgedFingerprints_W08_W13) {
   Post(std::string(kMessage));
   EXPECT_EQ(metrics_.Counter("fettle_webhook_truncated_alerts_total", "").Value(), 2);
   EXPECT_EQ(metrics_.Counter("fettle_webhook_fingerprint_mismatches_total", "").Value(), 1);
@@ -80,7 +80,7 @@ TEST_F(IntakeTest, CountsWhatTheSenderLeftOutAndForgedFingerprints) {
   EXPECT_EQ(metrics_.Counter("fettle_webhook_fingerprint_mismatches_total", "").Value(), 1);
 }
 
-TEST_F(IntakeTest, TakesGrafanasSuperset) {
+TEST_F(IntakeTest, TakesGrafanasSuperset_W16) {
   const HttpResponse answer = Post(R"({"version":"1","orgId":1,"state":"alerting","title":"t",
     "alerts":[{"status":"firing","labels":{"alertname":"G"},"startsAt":"2026-01-01T00:00:00+01:00",
                "endsAt":"0001-01-01T00:00:00Z","values":{"A":1.5},"silenceURL":"http://g/s"}]})");
@@ -108,7 +108,7 @@ TEST_F(IntakeTest, WhatFiresHasNoEndWhateverTheMessageSays) {
   EXPECT_EQ(Only().ends_at, Time{});
 }
 
-TEST_F(IntakeTest, RefusesWhatItDoesNotUnderstand) {
+TEST_F(IntakeTest, RefusesWhatItDoesNotUnderstand_W16_W19) {
   struct Case {
     std::string body;
     int status;

@@ -114,7 +114,7 @@ TEST_F(MenderRestartTest, FinishingAHalfDoneRestartWaitsForNoBootHoldSilenceOrMo
   EXPECT_THAT(shop.engine.Acts(), testing::Contains("start shop-web-1"));
 }
 
-TEST_F(MenderRestartTest, AHalfDoneRestartOfARepairThatIsGoneIsFinishedToo) {
+TEST_F(MenderRestartTest, AHalfDoneRestartOfARepairThatIsGoneIsFinishedToo_S12) {
   Workshop shop;
   SickWeb(shop);
   shop.engine.FailNext("restart", Fault{Error{"reset", Cause::kUnavailable}, Happens::kHalf});
@@ -196,6 +196,56 @@ TEST_F(MenderRestartTest, AnIntentWhoseAlertHasEndedMeanwhileIsDropped) {
   shop.Pass(1min);
   EXPECT_THAT(shop.engine.Acts(), IsEmpty());
   EXPECT_EQ(shop.StateOf("heal-web"), "closed recovered");
+}
+
+TEST_F(MenderRestartTest, ClosedIncidentsAreListedAfterARestartTheLatestFirst) {
+  Workshop shop(std::string(kHealWeb) +
+                "- {name: tidy, matchers: ['alertname=\"Full\"'], mode: auto, verify: {hold: 0s}, "
+                "actions: [{exec: {argv: [/bin/true]}}]}\n");
+  shop.Boot();
+  for (const char* container : {"a", "b"}) {
+    const Workshop::Said said{.labels = Labels{{"alertname", "Full"}, {"container", container}}};
+    shop.Fire(said);
+    shop.Pass(2s);
+    shop.Resolve(said);
+    shop.Pass(2min);
+  }
+  const std::vector<Mender::View> before = shop.mender().Closed();
+  ASSERT_EQ(before.size(), 2u);
+  shop.Crash();
+  shop.Boot();
+  const std::vector<Mender::View> after = shop.mender().Closed();
+  ASSERT_EQ(after.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(after[i].incident.id, before[i].incident.id);
+    EXPECT_EQ(after[i].incident.outcome, "repaired");
+    EXPECT_EQ(after[i].attempts.size(), 1u);
+    EXPECT_FALSE(after[i].incident.timeline.empty());
+  }
+}
+
+TEST_F(MenderRestartTest, ARepairThatMostlyDoesNotHelpWaitsForApprovalAlsoAfterARestart_V13) {
+  const std::string config =
+      "repairs:\n- {name: tidy, matchers: ['alertname=\"Full\"'], mode: auto, "
+      "guards: {cooldown: 0s, attempts: [100/1h], flapping: off}, "
+      "verify: {expr: ok, within: 1s, hold: 0s}, actions: [{exec: {argv: [/bin/true]}, attempts: "
+      "100}]}\nguards: {attempts: [1000/1h]}\n";
+  Workshop shop(config);
+  shop.Boot();
+  shop.Fire("Full");
+  shop.Pass(3h);
+  EXPECT_EQ(shop.StateOf("tidy"), "suppressed approval");
+  EXPECT_EQ(shop.Attempts("tidy").size(), Mender::kJudged);
+  EXPECT_EQ(shop.Metric("fettle_repair_mode", {{"repair", "tidy"}, {"mode", "approve"}}), 1);
+  shop.Crash();
+  shop.Boot();
+  EXPECT_TRUE(shop.mender().IsDemoted("tidy"));
+  shop.judge.Say("ok", true);
+  ASSERT_TRUE(shop.Tell(Mender::Command::kApprove, "tidy"));
+  shop.Pass(5s);
+  EXPECT_EQ(shop.StateOf("tidy"), "held") << "a person may still let it try";
+  shop.Reconfigure(config);
+  EXPECT_FALSE(shop.mender().IsDemoted("tidy")) << "somebody has looked after it";
 }
 
 }  // namespace

@@ -295,7 +295,8 @@ class Simulation {
       const bool rests =
           incident.state == IncidentState::kHeld || incident.state == IncidentState::kEscalated ||
           (incident.state == IncidentState::kSuppressed &&
-           (incident.reason == "operator_intent" || incident.reason == "in_transition"));
+           (incident.reason == "operator_intent" || incident.reason == "in_transition" ||
+            incident.reason == "approval"));
       if (!rests) {
         unsaid += fmt::format("{} {} {} {}; ", incident.repair, ToString(incident.state),
                               incident.reason, incident.sentence);

@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@
 #include "tests/support/fake_judge.h"
 #include "tests/support/fake_quiet.h"
 #include "tests/support/fake_teller.h"
+#include "tests/support/fake_transport.h"
 #include "tests/support/inline_hands.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_store.h"
@@ -112,6 +114,9 @@ class Workshop {
   bool inventory_at_boot = true;
   // Runs where the store dies, to take the process with it.
   std::function<void()> on_store_crash;
+  // What events have told of.
+  std::map<EventKind, Events::Course> courses;
+  FakeTransport http;
   // Calls wait until the test lets them go on.
   bool acting_waits = false;
 
@@ -311,10 +316,13 @@ class Workshop {
                                     &shop.backups_,
                                     &shop.teller_,
                                     "http://fettle.example",
-                                    {}});
+                                    {},
+                                    &shop.http});
       mender = std::make_unique<Mender>(
-          Mender::Deps{brain, looking, shop.store, shop.metrics, shop.log.For("mender"), *targets,
-                       std::move(actions), shop.quiet, &shop.judge, &shop.backups_},
+          Mender::Deps{
+              brain, looking, shop.store, shop.metrics, shop.log.For("mender"), *targets,
+              std::move(actions), shop.quiet, &shop.judge, &shop.backups_, OwnParts{},
+              [&shop](EventKind kind, std::string_view, Time) { return shop.courses[kind]; }},
           shop.config_, Mender::Options{});
     }
     void End() {

@@ -1,9 +1,12 @@
-// The sections of rule tests that need receivers: who is told, and what would be mended.
+// What rule tests and checks say, and the sections of tests that need receivers.
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "command.h"
 #include "fettle_rule_tests.h"
 #include "tests/support/temp_dir.h"
 
@@ -101,6 +104,71 @@ TEST_F(RuleTestsTest, AConfigurationThatIsMissingOrWrongIsSaid) {
   const Lines wrong = Run("  notification_test: [{eval_time: 4m, receiver: pager}]\n");
   ASSERT_EQ(wrong.size(), 1U);
   EXPECT_NE(wrong[0].find("unknown key \"rule\""), std::string::npos) << wrong[0];
+}
+
+// What a command prints, and its exit code.
+struct Said {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+Said Listen(const std::function<int()>& command) {
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Said said;
+  said.code = command();
+  std::fflush(stdout);
+  said.out = testing::internal::GetCapturedStdout();
+  said.err = testing::internal::GetCapturedStderr();
+  return said;
+}
+
+TEST_F(RuleTestsTest, CheckRulesSaysWhatPromtoolSays) {
+  const std::string good =
+      dir_.Write("good.yml", "groups: [{name: g, rules: [{alert: A, expr: up == 0, for: 1m}]}]");
+  const std::string twice = dir_.Write("twice.yml", R"(groups:
+- {name: g, labels: {team: x}, rules: [{record: a, expr: b}, {record: a, expr: c}]})");
+  const std::string broken = dir_.Write("broken.yml", "groups: [{name: g, rules: [{alert: A}]}]");
+  Said said = Listen([&] { return RunCheckRules({.files = {good}}); });
+  EXPECT_EQ(said.code, 0);
+  EXPECT_EQ(said.out, "Checking " + good + "\n  SUCCESS: 1 rules found\n\n");
+  said = Listen([&] { return RunCheckRules({.files = {good, twice}}); });
+  EXPECT_EQ(said.code, 0);
+  EXPECT_EQ(said.err,
+            "  FAILED:\nlint error 1 duplicate rule(s) found.\nMetric: a\nLabel(s):\n\tteam: x\n"
+            "Might cause inconsistency while recording expressions\n");
+  EXPECT_EQ(Listen([&] { return RunCheckRules({.files = {twice}, .lint_fatal = true}); }).code, 3);
+  EXPECT_EQ(Listen([&] {
+              return RunCheckRules({.files = {twice}, .lint = {"none"}, .lint_fatal = true});
+            }).code,
+            0);
+  said = Listen([&] { return RunCheckRules({.files = {broken}, .lint_fatal = true}); });
+  EXPECT_EQ(said.code, 1);
+  EXPECT_NE(said.err.find("field 'expr' must be set in rule"), std::string::npos);
+}
+
+TEST_F(RuleTestsTest, TestRulesSaysWhatHoldsAndWhatIsCovered) {
+  const std::string test = dir_.Write("t.yml", R"(rule_files: [rules.yml]
+tests: [{name: "a<b", alert_rule_test: [{eval_time: 1m, alertname: HostDown, exp_alerts: [{}]}]}]
+)");
+  const std::string junit = dir_ / "junit.xml";
+  Said said = Listen([&] {
+    return RunTestRules({.files = {test}, .junit_file = junit, .coverage = true, .diff = true});
+  });
+  EXPECT_EQ(said.code, 1);
+  EXPECT_NE(said.err.find("  FAILED:\n    name: a<b,\n    alertname: HostDown, time: 1m"),
+            std::string::npos)
+      << said.err;
+  EXPECT_NE(said.out.find("COVERAGE: 1 of 3 rules (33.3%)"), std::string::npos) << said.out;
+  const std::string xml = dir_.Read("junit.xml");
+  EXPECT_NE(xml.find("tests=\"1\" failures=\"1\" errors=\"0\""), std::string::npos) << xml;
+  EXPECT_NE(xml.find("<testcase name=\"a&lt;b\">"), std::string::npos) << xml;
+  dir_.Write("t.yml", "rule_files: [rules.yml]\n");
+  EXPECT_EQ(Listen([&] { return RunTestRules({.files = {test}}); }).code, 0);
+  EXPECT_EQ(Listen([&] {
+              return RunTestRules({.files = {test}, .coverage_min = 10, .coverage = true});
+            }).code,
+            1);
 }
 
 }  // namespace

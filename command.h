@@ -54,6 +54,17 @@ struct ClientOptions {
   std::string http_config_file;
 };
 int RunStatus(const ClientOptions& client);
+// Asks a gate: 0 allow, 10 deny, 11 could not ask (or what on_error says of that).
+struct GateCommand {
+  ClientOptions client;
+  std::string name;
+  std::string operation;
+  double estimate_usd = 0;
+  bool reserve = false;
+  std::string idempotency_key;
+  std::string on_error;  // allow, deny, or ""
+};
+int RunGate(const GateCommand& command);
 struct BackupCommand {
   ClientOptions client;
   std::string verb;  // list, run, verify, restore, prune, drill, hold, release

@@ -1,5 +1,7 @@
 #include "command_ask.h"
 
+#include <utility>
+
 #include "common/http_client.h"
 #include "common/http_config.h"
 
@@ -12,7 +14,7 @@ constexpr Millis kAnswerWithin{150'000};
 
 }  // namespace
 
-Result<Json> AskDaemon(const ClientOptions& client, HttpRequest request) {
+Result<HttpResponse> ExchangeWithDaemon(const ClientOptions& client, HttpRequest request) {
   std::string url = client.url;
   while (url.ends_with('/')) url.pop_back();
   request.url = url + request.url;
@@ -29,8 +31,14 @@ Result<Json> AskDaemon(const ClientOptions& client, HttpRequest request) {
     }
   }
   HttpClient transport;
-  const Result<HttpResponse> response = transport.Send(request, options);
+  Result<HttpResponse> response = transport.Send(request, options);
   if (!response) return While("asking " + client.url, response.error());
+  return response;
+}
+
+Result<Json> AskDaemon(const ClientOptions& client, HttpRequest request) {
+  const Result<HttpResponse> response = ExchangeWithDaemon(client, std::move(request));
+  if (!response) return tl::unexpected(response.error());
   Result<Json> json = Json::Parse(response->body, kAnswerBytesMax);
   if (response->status >= 300) {
     return Fail("{} answered {}: {}", client.url, response->status,

@@ -153,6 +153,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                                            .store = *store,
                                            .metrics = metrics,
                                            .log = deps.log,
+                                           .judge = judge,
                                            .slow_hands = pools.watch.get()},
                                           config.exporter)),
       engines(MakeEngines(deps, outside, transport, metrics, config)),
@@ -234,6 +235,14 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
              std::make_shared<const receivers::RepairsConfig>(config.repairs),
              {.retention = config.retention.incidents}),
       incidents_api({.brain = brain, .mender = mender, .store = store.get()}),
+      gates({.brain = brain,
+             .store = *store,
+             .random = deps.random,
+             .judge = judge,
+             .metrics = metrics,
+             .log = Log(deps.log, "gates")},
+            config.gates),
+      gates_api({.brain = brain, .gates = gates, .clock = deps.clock}),
       rules({.brain = brain,
              .hands = *pools.judge,
              .clock = deps.clock,
@@ -278,6 +287,7 @@ Status Fettle::Parts::Restore(const Moment& now) {
   }
   if (Status s = alerts.Restore(now); !s) return s;
   if (Status s = events.Restore(now); !s) return s;
+  if (Status s = gates.Restore(now); !s) return s;
   if (Status s = telling.Restore(now); !s) return s;
   auto plan = PlanOf(config, transport);
   if (!plan) return While("reading templates", plan.error());

@@ -85,9 +85,11 @@ void ReadReceiversSection(const yaml::Node* node, const std::string& directory,
   }
   config.backups = receivers::backups::ReadBackups(mapping, config.connections);
   config.repairs = receivers::ReadRepairs(mapping, ReferencesOf(config, broken));
-  if (const yaml::Node* later = mapping.Child("gates")) {
-    mapping.Complain(later->place, "gates is not supported by this version");
+  receivers::GateReferences known{.budgets = {}, .check_expression = CheckExpression};
+  if (config.exporter.cost) {
+    for (const auto& budget : config.exporter.cost->budgets) known.budgets.push_back(budget.name);
   }
+  config.gates = receivers::ReadGates(mapping, known);
 }
 
 // A section as text that only its meaning decides.
@@ -125,6 +127,7 @@ FettleConfig ReadFettleConfig(const std::string& path, yaml::Complaints& complai
   Append(config.fixed_text, store);
   if (acting != nullptr) Append(config.fixed_text, acting->Find("backups"));
   if (acting != nullptr) Append(config.fixed_text, acting->Find("webhook"));
+  if (acting != nullptr) Append(config.fixed_text, acting->Find("gates"));
   return config;
 }
 

@@ -10,6 +10,7 @@
 #include "exporter/config.h"
 #include "receivers/alertmanager_config.h"
 #include "receivers/backups/config.h"
+#include "receivers/gates_config.h"
 #include "receivers/repairs_config.h"
 #include "receivers/telling_config.h"
 #include "rules/config.h"
@@ -21,7 +22,8 @@ struct StoreRetention {
   Millis audit = std::chrono::hours(400 * 24);
 };
 
-// A value. What a reload can change without a restart is `rules` and `receivers` but for backups.
+// A value. What a reload can change without a restart is `rules` and `receivers` but for
+// backups and gates.
 struct FettleConfig {
   Connections connections;
   exporter::ExporterConfig exporter;
@@ -30,6 +32,7 @@ struct FettleConfig {
   std::optional<receivers::AlertmanagerConfig> alertmanager;  // of telling.config_file
   receivers::RepairsConfig repairs;
   std::vector<receivers::backups::JobSpec> backups;
+  std::vector<receivers::GateSpec> gates;
   StoreRetention retention;
   // The text of the sections that need a restart, to see whether they changed.
   std::string fixed_text;

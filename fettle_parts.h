@@ -32,6 +32,8 @@
 #include "receivers/backups/backups.h"
 #include "receivers/engine_ears.h"
 #include "receivers/events.h"
+#include "receivers/gates.h"
+#include "receivers/gates_api.h"
 #include "receivers/incidents_api.h"
 #include "receivers/intake.h"
 #include "receivers/mender.h"
@@ -135,6 +137,8 @@ struct Fettle::Parts {
   receivers::Targets targets;
   receivers::Mender mender;
   receivers::IncidentsApi incidents_api;
+  receivers::Gates gates;
+  receivers::GatesApi gates_api;
 
   // Judges what was observed, and posts to those who act.
   rules::RuleManager rules;

@@ -119,6 +119,7 @@ class AgreeingJudge final : public Judge {
   Result<std::vector<Sample>> Ask(std::string_view, Time at, Millis) const override {
     return std::vector<Sample>{{Labels{}, 1, at}};
   }
+  std::string Compared(std::string_view) const override { return ""; }
 };
 
 class KnownBackups final : public receivers::BackupRunner {

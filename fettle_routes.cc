@@ -147,6 +147,7 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
              [this](const HttpRequest& request) { return RemoteWrite(*this, request); });
   api.AddRoutes(router);
   events.AddRoutes(router);
+  gates_api.AddRoutes(router);
   incidents_api.AddRoutes(router);
   router.Add("GET", "/api/v1/rules", Role::kRead,
              [this](const HttpRequest& request) { return rules::ServeRules(rules, request); });

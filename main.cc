@@ -135,6 +135,23 @@ void AddBackupCommands(CLI::App& app, fettle::BackupCommand& wanted, int& code) 
   }
 }
 
+// fettle gate, for shell pipelines.
+void AddGateCommand(CLI::App& app, fettle::GateCommand& asked, int& code) {
+  CLI::App* gate =
+      app.add_subcommand("gate", "may it begin? 0 is yes, 10 is no, 11 that nobody could be asked");
+  AddClientFlags(*gate, asked.client);
+  gate->add_option("NAME", asked.name, "of receivers.gates")->required();
+  gate->add_option("--operation", asked.operation, "what is meant to begin, for the audit");
+  gate->add_option("--estimate-usd", asked.estimate_usd, "what it will cost")
+      ->check(CLI::NonNegativeNumber);
+  gate->add_flag("--reserve", asked.reserve, "reserve the estimate");
+  gate->add_option("--idempotency-key", asked.idempotency_key,
+                   "the same key gets the same reservation");
+  gate->add_option("--on-error", asked.on_error, "what it means that nobody could be asked (11)")
+      ->check(CLI::IsMember({"allow", "deny"}));
+  gate->callback([&asked, &code] { code = fettle::RunGate(asked); });
+}
+
 // fettle query, whose flags are promtool query's.
 void AddQueryCommands(CLI::App& app, QueryCommand& query, int& code) {
   CLI::App* group = app.add_subcommand("query", "ask a running daemon");
@@ -279,6 +296,9 @@ int Run(int argc, char** argv) {
 
   QueryCommand query;
   AddQueryCommands(app, query, code);
+
+  fettle::GateCommand asked;
+  AddGateCommand(app, asked, code);
 
   fettle::BackupCommand wanted;
   AddBackupCommands(app, wanted, code);

@@ -1,6 +1,7 @@
 // Asks the rules a question. Implemented by rules; used by verification, gates and rollback.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,9 @@ class Judge {
   // vector is an answer (nothing is known, or nothing matches), not an error.
   virtual Result<std::vector<Sample>> Ask(std::string_view expression, Time at,
                                           Millis timeout) const = 0;
+  // What a comparison compares: "x" of "x > 5", so that "nothing is known of x" can be told from "x
+  // is small". "" if the expression is no comparison.
+  virtual std::string Compared(std::string_view expression) const = 0;
 };
 
 }  // namespace fettle

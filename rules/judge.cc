@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "rules/promql/ast.h"
+#include "rules/promql/printer.h"
+
 namespace fettle::rules {
 
 Result<promql::ExprPtr> EngineJudge::Read(std::string_view expression) const {
@@ -36,6 +39,16 @@ Result<std::vector<Sample>> EngineJudge::Ask(std::string_view expression, Time a
     if (element.histogram == nullptr) samples.push_back({*element.labels, element.value, at});
   }
   return samples;
+}
+
+std::string EngineJudge::Compared(std::string_view expression) const {
+  const Result<promql::ExprPtr> expr = Read(expression);
+  if (!expr) return "";
+  const promql::Expr* node = expr->get();
+  while (const auto* paren = promql::As<promql::ParenExpr>(*node)) node = paren->inner;
+  const auto* binary = promql::As<promql::BinaryExpr>(*node);
+  if (binary == nullptr || !promql::IsComparison(binary->op)) return "";
+  return promql::Print(*binary->lhs);
 }
 
 }  // namespace fettle::rules

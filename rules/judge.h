@@ -2,6 +2,7 @@
 // Safe from any thread.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,7 @@ class EngineJudge final : public Judge {
   Status Check(std::string_view expression) const override;
   Result<std::vector<Sample>> Ask(std::string_view expression, Time at,
                                   Millis timeout) const override;
+  std::string Compared(std::string_view expression) const override;
 
  private:
   Result<promql::ExprPtr> Read(std::string_view expression) const;

@@ -89,7 +89,10 @@ std::vector<Scheduled> MakeCollectors(const CollectorDeps& deps, const ExporterC
     add(std::make_unique<HeartbeatCollector>(ConnectTo(archive.server), archive),
         {.interval = archive.heartbeat_every});
   }
-  if (config.cost) {
+  if (config.cost && !config.cost->budgets.empty()) {
+    add(std::make_unique<BudgetCollector>(deps.judge, config.cost->budgets), {});
+  }
+  if (config.cost && config.cost->model) {
     add(std::make_unique<CostCollector>(std::move(cost), *config.cost),
         {.interval = config.cost->interval});
   }

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/hands.h"
 #include "common/http.h"
+#include "common/judge.h"
 #include "common/log.h"
 #include "common/metrics.h"
 #include "common/random.h"
@@ -24,6 +25,7 @@ struct CollectorDeps {
   Store& store;
   Metrics& metrics;
   LogWriter& log;
+  const Judge& judge;
   Hands* slow_hands = nullptr;  // of what others' programs and repositories may hold up
 };
 

@@ -42,10 +42,13 @@ std::optional<CostConfig> ReadCostConfig(yaml::Mapping& exporter) {
   CostConfig config;
   config.interval = ReadInterval(mapping, config.interval);
   Unsupported(mapping, "explorer");
-  Unsupported(mapping, "budgets");
+  config.budgets = ReadBudgets(mapping);
   const yaml::Node* prices = mapping.Child("s3_prices");
-  if (prices == nullptr) {
-    mapping.Complain(mapping.place(), "\"s3_prices\" is missing");
+  config.model = prices != nullptr;
+  if (!config.model) {
+    if (config.budgets.empty()) {
+      mapping.Complain(mapping.place(), "\"s3_prices\" or \"budgets\" is needed");
+    }
     return config;
   }
   yaml::Mapping inner(*prices, "exporter.cost.s3_prices", exporter.complaints());

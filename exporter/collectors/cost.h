@@ -20,16 +20,19 @@
 #include "common/log.h"
 #include "common/store.h"
 #include "common/yaml.h"
+#include "exporter/collectors/budget.h"
 #include "exporter/collectors/s3.h"
 
 namespace fettle::exporter {
 
 struct CostConfig {
+  bool model = true;  // there is `s3_prices`
+  std::vector<BudgetConfig> budgets;
   std::string region;                              // of the shipped price table; "" for none
   std::map<std::string, double> usd_per_gb_month;  // by storage class; before the table
   Millis interval{60'000};
 };
-// `exporter.cost`; nullopt if there is none.
+// `exporter.cost`, its budgets included; nullopt if there is none.
 std::optional<CostConfig> ReadCostConfig(yaml::Mapping& exporter);
 
 class CostCollector final : public Collector {

@@ -361,6 +361,7 @@ const std::map<std::string, std::string>& RoomsOfKeys() {
       {"rules/test_file.cc", "Files of rule tests"},
       {"receivers/alertmanager_", "alertmanager.yml"},
       {"receivers/backups/", "`receivers`"},
+      {"receivers/gates_config.cc", "`receivers`"},
       {"receivers/kinds.cc", "alertmanager.yml"},
       {"receivers/settings.cc", "alertmanager.yml"},
       {"receivers/repairs_", "`receivers`"},

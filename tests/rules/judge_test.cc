@@ -49,6 +49,15 @@ TEST(JudgeTest, AScalarIsOneSampleAndNothingIsAnAnswer) {
   EXPECT_EQ(court.Ask("up", 1000), Lines{});
 }
 
+TEST(JudgeTest, SaysWhatAComparisonCompares) {
+  const Court court;
+  EXPECT_EQ(court.judge.Compared("sum(up)  < 5"), "sum(up)");
+  EXPECT_EQ(court.judge.Compared("((up + 1 > 2))"), "up + 1");
+  for (const char* none : {"up", "up and up > 1", "up + 1", "up >"}) {
+    EXPECT_EQ(court.judge.Compared(none), "") << none;
+  }
+}
+
 TEST(JudgeTest, ChecksWithThePosition) {
   const Court court;
   EXPECT_TRUE(court.judge.Check("up == 0"));

@@ -182,7 +182,7 @@ TEST(CostTest, ReadsItsConfigurationAndComplains) {
   EXPECT_THAT(wrong("cost: {s3_prices: {region: eu-central}}"),
               HasSubstr("there is no price table for region \"eu-central\", did you mean "
                         "\"eu-central-1\"? (or write usd_per_gb_month)"));
-  EXPECT_THAT(wrong("cost: {}"), HasSubstr("\"s3_prices\" is missing"));
+  EXPECT_THAT(wrong("cost: {}"), HasSubstr("\"s3_prices\" or \"budgets\" is needed"));
   EXPECT_THAT(wrong("cost: {s3_prices: {usd_per_gb_month: {A: -1}}}"),
               HasSubstr("A must be a number of dollars"));
   EXPECT_THAT(wrong("cost: {s3_prices: {region: us-east-1}, explorer: {}, budgets: []}"),

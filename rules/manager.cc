@@ -151,10 +151,12 @@ void RuleManager::Retire(const std::shared_ptr<GroupRunner>& runner, const Momen
 void RuleManager::GiveBack(Group& group) {
   auto node = remembered_.extract(group.spec().Key());
   if (node.empty()) return;
+  const BootTime began = deps_.clock.Now().boot;
   for (Remembered& one : node.mapped()) {
     const std::string rule = one.rule;
     if (!group.Restore(rule, std::move(one.alert))) remembered_[""].push_back({one.id, rule, {}});
   }
+  group.metrics().SetRestored(ToSeconds(deps_.clock.Now().boot - began));
 }
 
 void RuleManager::ForgetLeftovers() {

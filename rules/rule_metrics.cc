@@ -22,6 +22,7 @@ constexpr const char* kRules = "prometheus_rule_group_rules";
 constexpr const char* kLastAt = "prometheus_rule_group_last_evaluation_timestamp_seconds";
 constexpr const char* kLastSeconds = "prometheus_rule_group_last_duration_seconds";
 constexpr const char* kLastSum = "prometheus_rule_group_last_rule_duration_sum_seconds";
+constexpr const char* kLastRestore = "prometheus_rule_group_last_restore_duration_seconds";
 constexpr const char* kDead = "fettle_rule_dead";
 constexpr const char* kLastSamples = "prometheus_rule_group_last_evaluation_samples";
 
@@ -84,6 +85,10 @@ void GroupMetrics::SetLast(Time at, double seconds, double rules_seconds, std::s
       static_cast<double>(samples));
 }
 
+void GroupMetrics::SetRestored(double seconds) {
+  Set(kLastRestore, "The duration of the last alert rules alerts restoration.", seconds);
+}
+
 void GroupMetrics::SetDead(const std::string& rule, int count) {
   const std::lock_guard lock(mutex_);
   Labels labels_of_rule = labels();
@@ -103,7 +108,7 @@ void GroupMetrics::SetDead(const std::string& rule, int count) {
 void GroupMetrics::Forget() {
   for (const std::string& rule : std::set<std::string>(dead_)) SetDead(rule, 0);
   for (const char* const name :
-       {kInterval, kRules, kLastAt, kLastSeconds, kLastSum, kLastSamples}) {
+       {kInterval, kRules, kLastAt, kLastSeconds, kLastSum, kLastSamples, kLastRestore}) {
     metrics_.RemoveGauge(name, labels());
   }
 }

@@ -31,6 +31,7 @@ class GroupMetrics {
 
   void SetShape(Millis interval, std::size_t rules);
   void SetLast(Time at, double seconds, double rules_seconds, std::size_t samples);
+  void SetRestored(double seconds);
   // So many rules of that name can never say anything; 0: none, which is not shown.
   void SetDead(const std::string& rule, int count);
   // The group is gone: its gauges go, its counters stay.

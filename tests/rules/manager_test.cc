@@ -407,8 +407,10 @@ TEST_F(RuleManagerTest, AFiringAlertSurvivesARestartWithItsBeginning) {
   Pass(15s);
   const Lines before = TakeTold();
   ASSERT_EQ(before.size(), 1U);
+  EXPECT_FALSE(HasMetric("prometheus_rule_group_last_restore_duration_seconds"));
   Restart(20s);
   LoadDown();
+  EXPECT_TRUE(HasMetric("prometheus_rule_group_last_restore_duration_seconds"));
   EXPECT_EQ(State(), "firing");
   Pass(15s);
   EXPECT_EQ(TakeTold(), before);  // told again, as the same alert

@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "common/aws_credential_process.h"
+
 namespace fettle {
 namespace {
 
@@ -147,6 +149,8 @@ Result<AwsCredentials> AwsCredentialChain::Borrowed(bool refused) const {
 
 Result<LentKeys> AwsCredentialChain::AskLenders() const {
   Result<LentKeys> lent = AskWebIdentity(lenders_->transport, getenv_, region_);
+  if (lent || lent.error().cause != Cause::kNotFound) return lent;
+  lent = AskCredentialProcess(getenv_, lenders_->clock.Now().wall);
   if (lent || lent.error().cause != Cause::kNotFound) return lent;
   lent = AskContainer(lenders_->transport, getenv_);
   if (lent || lent.error().cause != Cause::kNotFound) return lent;

@@ -1,5 +1,6 @@
 // Where the keys for AWS come from, in AWS's own order: the configuration, the environment, a web
-// identity, the shared credentials file, the container's agent, the instance. What is on this
+// identity, the shared credentials file, a program that the shared files name, the container's
+// agent, the instance. What is on this
 // machine is read again at every use, so that rotation needs no reload; what was lent is kept, and
 // asked for again five minutes before it expires. If that fails, it serves until it has expired.
 // Source: docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html

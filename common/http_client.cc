@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kPollMillisMax = 1'000;
 constexpr long kStreamBufferBytes = 128 * 1024;
+constexpr std::size_t kUploadBufferBytes = 256 * 1024;  // of bodies that are longer
 constexpr long kConnectionsPerHandleMax = 2;
 
 BootTime Now() { return SystemClock().Now().boot; }
@@ -285,6 +286,9 @@ void Exchange::PrepareMethod() {
   } else if (!request_.body.empty() || method == "POST" || method == "PUT" || method == "PATCH") {
     Set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body.size()));
     Set(CURLOPT_POSTFIELDS, request_.body.c_str());
+    if (request_.body.size() > kUploadBufferBytes) {
+      Set(CURLOPT_UPLOAD_BUFFERSIZE, static_cast<long>(kUploadBufferBytes));
+    }
   } else {
     Set(CURLOPT_HTTPGET, 1L);
   }

@@ -49,6 +49,10 @@ namespace {
 constexpr std::string_view kDefaultPath =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr std::size_t kPieceBytesMax = 64 * 1024;
+// What streams through us comes in larger pieces, and may run ahead: a dump writes by 4 KiB, and
+// each time that somebody has to be woken costs more than the copy.
+constexpr std::size_t kStreamBytesMax = 256 * 1024;
+constexpr int kStreamPipeBytes = 1024 * 1024;
 constexpr std::size_t kDescribeBytesMax = 400;
 constexpr std::size_t kDescribeLinesMax = 3;
 // Without pidfd_open (kernels before 5.3, some sandboxes), how often the child is looked at.
@@ -270,6 +274,7 @@ class Run {
   Fd output_;
   Fd error_;
   std::string_view unwritten_;
+  std::vector<char> buffer_;  // of output
   BootTime deadline_{};
   BootTime kill_at_{};
   BootTime heard_{};  // the last time anything came or changed
@@ -307,6 +312,8 @@ Status Run::Start() {
   pidfd_ = Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   input_ = std::move(input->ours);
   output_ = std::move(output->ours);
+  // Refused to who has many pipes already; then it is as large as it is.
+  if (spec_.on_output) (void)::fcntl(output_.get(), F_SETPIPE_SZ, kStreamPipeBytes);
   error_ = std::move(error->ours);
   unwritten_ = spec_.standard_input;
   heard_ = Now();
@@ -390,13 +397,25 @@ void Run::WriteInput() {
 }
 
 void Run::ReadOutput() {
-  std::array<char, kPieceBytesMax> buffer;
-  const ssize_t got = ::read(output_.get(), buffer.data(), buffer.size());
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (buffer_.empty()) buffer_.resize(spec_.on_output ? kStreamBytesMax : kPieceBytesMax);
+  std::size_t filled = 0;
+  bool over = false;
+  while (filled < buffer_.size()) {
+    const ssize_t got = ::read(output_.get(), buffer_.data() + filled, buffer_.size() - filled);
+    if (got > 0) {
+      filled += static_cast<std::size_t>(got);
+      continue;
+    }
+    if (got < 0 && errno == EINTR) continue;
+    over = got == 0 || errno != EAGAIN;
+    break;
+  }
+  if (filled == 0 && !over) return;
   heard_ = Now();
-  if (got <= 0) return output_.Close();
-  const std::string_view piece(buffer.data(), static_cast<std::size_t>(got));
-  if (ending_ != Ending::kNone) return;  // Read on, so that the child can end; nobody wants it.
+  if (over) output_.Close();
+  const std::string_view piece(buffer_.data(), filled);
+  // Read on after an end, so that the child can end, too; nobody wants it.
+  if (filled == 0 || ending_ != Ending::kNone) return;
   if (spec_.on_output) {
     if (!spec_.on_output(piece)) {
       output_.Close();

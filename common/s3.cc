@@ -54,8 +54,10 @@ std::string ExpectedEtag(const std::vector<S3Part>& parts) {
   return fmt::format("{}-{}", Hex(Md5(digests)), parts.size());
 }
 
-Headers HeadersOf(const S3::PutOptions& options) {
+// `md5` is of the body; "" is none.
+Headers HeadersOf(const S3::PutOptions& options, std::string_view md5) {
   Headers headers{{"Content-Type", options.content_type}};
+  if (!md5.empty()) headers.Set("Content-MD5", Base64(md5));
   for (const auto& [name, value] : options.metadata) headers.Set("x-amz-meta-" + name, value);
   if (options.if_none_match) headers.Set("If-None-Match", "*");
   return headers;
@@ -187,14 +189,14 @@ Status S3::Get(const std::string& bucket, const std::string& key,
 
 Result<std::string> S3::Put(const std::string& bucket, const std::string& key, std::string body,
                             const PutOptions& options) {
-  const std::string md5 = Hex(Md5(body));
+  const std::string digest = Md5(body);
+  const std::string md5 = Hex(digest);
   const auto answer = impl_->client.Do({.op = "put",
                                         .method = "PUT",
                                         .bucket = bucket,
                                         .key = key,
-                                        .headers = HeadersOf(options),
+                                        .headers = HeadersOf(options, digest),
                                         .body = std::move(body),
-                                        .check_md5 = true,
                                         .inspect = EtagIs(md5)});
   if (answer) return s3::Unquoted(answer->response.headers.Get("ETag"));
   const Failure& failure = answer.error();
@@ -260,7 +262,7 @@ Result<std::string> S3::CreateMultipartUpload(const std::string& bucket, const s
                                         .bucket = bucket,
                                         .key = key,
                                         .query = {{"uploads", ""}},
-                                        .headers = HeadersOf(at_once)});
+                                        .headers = HeadersOf(at_once, "")});
   if (!answer) return While(intention, answer.error().error);
   Result<std::string> id = s3::ReadUploadId(answer->response.body);
   if (!id) return While(intention, id.error());
@@ -273,16 +275,16 @@ Result<S3Part> S3::UploadPart(const std::string& bucket, const std::string& key,
   if (number < 1 || number > kPartsMax) {
     return Fail(Cause::kLimit, "{}: an upload has at most {} parts", intention, kPartsMax);
   }
-  const std::string md5 = Hex(Md5(body));
+  const std::string md5 = Md5(body);
   const auto answer =
       impl_->client.Do({.op = "upload_part",
                         .method = "PUT",
                         .bucket = bucket,
                         .key = key,
                         .query = {{"partNumber", std::to_string(number)}, {"uploadId", upload_id}},
+                        .headers = {{"Content-MD5", Base64(md5)}},
                         .body = std::move(body),
-                        .check_md5 = true,
-                        .inspect = EtagIs(md5)});
+                        .inspect = EtagIs(Hex(md5))});
   if (!answer) return While(intention, answer.error().error);
   S3Part part{number, s3::Unquoted(answer->response.headers.Get("ETag"))};
   if (part.etag.empty()) return Fail(Cause::kInvalid, "{}: the answer has no ETag", intention);

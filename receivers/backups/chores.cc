@@ -267,10 +267,12 @@ class Worker {
     for (std::size_t i = 0; i < places_.size(); ++i) {
       const StoredSet* set = Choose(out_.places[i]);
       if (set == nullptr) continue;
-      DrillReport report =
-          RunDrill({*places_[i], deps_.clock, deps_.log, stop_}, in_.spec, set->manifest);
-      if (report.result != DrillResult::kInconclusive) {
-        const bool good = report.result == DrillResult::kSuccess;
+      const std::unique_ptr<Destination> wal =
+          in_.spec.pitr ? deps_.open(in_.spec.pitr->wal, stop_) : nullptr;
+      DrillReport report = RunDrill({*places_[i], deps_.clock, deps_.log, stop_, wal.get()},
+                                    in_.spec, set->manifest);
+      const bool good = report.result == DrillResult::kSuccess;
+      if (report.result != DrillResult::kInconclusive && (good || report.blames_set)) {
         const int level = report.checks_passed > 0 ? kLevelChecked : kLevelRestored;
         Remember(i, report.run_id, good ? level : 0, !good, report.sentence);
       }

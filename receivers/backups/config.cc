@@ -186,6 +186,26 @@ std::optional<Target> ReadTarget(const yaml::Node& node, const Connections& conn
   return target;
 }
 
+std::optional<PitrSpec> ReadPitr(const yaml::Node& node, const Source& source,
+                                 const Connections& connections, yaml::Complaints& complaints) {
+  yaml::Mapping mapping(node, "receivers.backups.drill.pitr", complaints);
+  const auto* postgres = std::get_if<PostgresSource>(&source);
+  if (postgres == nullptr || !postgres->physical) {
+    mapping.Complain(node.place, "recovery to a moment needs source.postgres.physical");
+  }
+  PitrSpec pitr;
+  const yaml::Node* wal = mapping.Child("wal");
+  if (wal == nullptr) mapping.Complain(node.place, "\"wal\" is missing: where the archive is");
+  const auto target = wal == nullptr ? std::nullopt : ReadTarget(*wal, connections, complaints);
+  pitr.role = mapping.Get<std::string>("role", pitr.role);
+  pitr.database = mapping.Get<std::string>("database", pitr.database);
+  pitr.table = mapping.Get<std::string>("table", pitr.table);
+  pitr.every = mapping.Get<Millis>("every", pitr.every);
+  if (!target) return std::nullopt;
+  pitr.wal = *target;
+  return pitr;
+}
+
 std::optional<Schedule> ReadSchedule(const yaml::Node& node, JobSpec& job,
                                      yaml::Complaints& complaints) {
   yaml::Mapping mapping(node, "receivers.backups.schedule", complaints);
@@ -201,7 +221,7 @@ std::optional<Schedule> ReadSchedule(const yaml::Node& node, JobSpec& job,
 }
 
 // What makes a backup one that can be trusted.
-void ReadCare(yaml::Mapping& mapping, JobSpec& job) {
+void ReadCare(yaml::Mapping& mapping, const Connections& connections, JobSpec& job) {
   if (const yaml::Node* encrypt = mapping.Child("encrypt")) {
     yaml::Mapping inner(*encrypt, "receivers.backups.encrypt", mapping.complaints());
     // A key in the configuration would be copied with it.
@@ -227,6 +247,9 @@ void ReadCare(yaml::Mapping& mapping, JobSpec& job) {
   }
   if (const yaml::Node* drill = mapping.Child("drill")) {
     job.drill = ReadDrill(*drill, mapping.complaints());
+    if (const yaml::Node* pitr = drill->Find("pitr")) {
+      job.pitr = ReadPitr(*pitr, job.source, connections, mapping.complaints());
+    }
   }
 }
 
@@ -275,7 +298,7 @@ JobSpec ReadJob(const yaml::Node& node, const Connections& connections,
                              FormatDuration(job.retry.cap)));
     }
   }
-  ReadCare(mapping, job);
+  ReadCare(mapping, connections, job);
   return job;
 }
 

@@ -79,6 +79,16 @@ using Target = std::variant<DirectoryTarget, S3Target>;
 // "s3://bucket/prefix" or the path: what two jobs must not share.
 std::string PlaceOf(const Target& target);
 
+// A drill that recovers to a moment: the base backup, and an archive of the write-ahead log as
+// archive_command copies it (plain, or compressed as .gz, .zst, .lz4).
+struct PitrSpec {
+  Target wal;
+  std::string role = "postgres";  // a superuser that the cluster has
+  std::string database = "postgres";
+  std::string table = "heartbeat_of_fettle";  // with a column `at`
+  Millis every{60'000};                       // so often there must be a heartbeat
+};
+
 struct Retry {
   int attempts = 4;     // runs for one slot or request, the first included
   Millis base{60'000};  // full jitter below min(base * 2^n, cap)
@@ -99,6 +109,7 @@ struct JobSpec {
   double max_shrink = 0.5;     // below the median's rest a set is suspicious
   RetentionPolicy retention;
   std::optional<DrillSpec> drill;
+  std::optional<PitrSpec> pitr;  // of the drill
 };
 
 std::vector<JobSpec> ReadBackups(yaml::Mapping& receivers, const Connections& connections);

@@ -147,13 +147,22 @@ class Drill {
     if (Status room = HasRoom(directory->path()); !room) return room;
     Result<std::vector<Fetched>> objects = Timed("fetch", [&] { return Fetch(*directory); });
     if (!objects) return tl::unexpected(objects.error());
-    const std::unique_ptr<ScratchServer> server =
-        MakeScratch(manifest_, {.directory = directory->path(),
-                                .as_user = directory->as_user(),
-                                .server_dir = spec_.server_dir,
-                                .timeout = spec_.timeout,
-                                .stop = deps_.stop,
-                                .expect_empty = spec_.expect_empty});
+    Scratch scratch{.directory = directory->path(),
+                    .as_user = directory->as_user(),
+                    .server_dir = spec_.server_dir,
+                    .timeout = spec_.timeout,
+                    .stop = deps_.stop,
+                    .expect_empty = spec_.expect_empty};
+    if (job_.pitr && deps_.wal != nullptr) {
+      const Result<Recovery> recovery = Timed("fetch", [&] {
+        return PrepareRecovery(*deps_.wal, scratch, *job_.pitr, objects->front().path,
+                               [&](const std::string& path) { return directory->Give(path); });
+      });
+      report_.blames_set = false;
+      if (!recovery) return While("preparing the recovery", recovery.error());
+      scratch.recovery = *recovery;
+    }
+    const std::unique_ptr<ScratchServer> server = MakeScratch(manifest_, scratch);
     if (!server) {
       return Fail(Cause::kFailed, "nobody but its maker can restore what a command wrote");
     }
@@ -165,6 +174,14 @@ class Drill {
     if (Status loaded = Timed("restore", [&] { return server->Load(*objects); }); !loaded) {
       return While("restoring", loaded.error());
     }
+    if (scratch.recovery) {
+      const Result<double> newest = Timed("check", [&] {
+        return CheckHeartbeats(*server, *job_.pitr, manifest_.ended, scratch.recovery->target);
+      });
+      if (!newest) return While("recovery to " + scratch.recovery->target, newest.error());
+      recovered_to_ = *newest;
+      report_.blames_set = true;
+    }
     return Timed("check", [&] { return Check(*server); });
   }
 
@@ -172,7 +189,7 @@ class Drill {
   std::invoke_result_t<Step> Timed(const char* phase, Step step) {
     const BootTime begin = deps_.clock.Now().boot;
     auto result = step();
-    report_.phases[phase] = ToSeconds(deps_.clock.Now().boot - begin);
+    report_.phases[phase] += ToSeconds(deps_.clock.Now().boot - begin);
     return result;
   }
 
@@ -266,6 +283,10 @@ class Drill {
 
   // Had everything been lost when the drill began: this much would not have come back.
   Status MeasureRpo(ScratchServer& server) {
+    if (spec_.heartbeat.empty() && recovered_to_) {
+      report_.rpo_seconds = ToSeconds(began_.wall) - *recovered_to_;
+      return {};
+    }
     if (spec_.heartbeat.empty()) {
       report_.rpo_seconds = ToSeconds(began_.wall - manifest_.started);
       return {};
@@ -285,6 +306,7 @@ class Drill {
   const Moment began_;
   DrillReport report_;
   std::string first_wrong_;
+  std::optional<double> recovered_to_;  // the newest heartbeat, in seconds
 };
 
 }  // namespace

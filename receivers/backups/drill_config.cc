@@ -55,6 +55,7 @@ DrillSpec ReadDrill(const yaml::Node& node, yaml::Complaints& complaints) {
   mapping.ForEach("checks", [&](const yaml::Node& item) {
     drill.checks.push_back(ReadCheck(item, complaints));
   });
+  (void)mapping.Child("pitr");  // config.cc reads it: it names places
   if (drill.timeout <= Millis(0)) {
     ComplainOf(mapping, "timeout", "timeout must be longer than 0s");
   }

@@ -21,21 +21,6 @@ namespace fs = std::filesystem;
 constexpr Millis kConnectTimeout{2'000};
 constexpr const char* kSuperuser = "drill_of_fettle";
 
-// Where the newest installed server is, as Debian has it; "": by PATH.
-std::string FindServer() {
-  std::string best;
-  int newest = 0;
-  std::error_code failed;
-  for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", failed)) {
-    const int major = std::atoi(entry.path().filename().c_str());
-    if (major > newest && fs::exists(entry.path() / "bin/initdb")) {
-      newest = major;
-      best = (entry.path() / "bin").string();
-    }
-  }
-  return best;
-}
-
 // How many tables the archive's list names.
 int TablesIn(const std::string& list) {
   int tables = 0;
@@ -55,7 +40,7 @@ int TablesIn(const std::string& list) {
 class ScratchPostgresBase : public ScratchServer {
  public:
   explicit ScratchPostgresBase(Scratch scratch) : scratch_(std::move(scratch)) {
-    if (scratch_.server_dir.empty()) scratch_.server_dir = FindServer();
+    if (scratch_.server_dir.empty()) scratch_.server_dir = FindPostgres();
   }
 
   Result<std::string> Ask(const std::string& database, const std::string& question) override {
@@ -90,7 +75,7 @@ class ScratchPostgresBase : public ScratchServer {
   }
 
   // Nothing of it outlives the drill, so it does not wait for the disk; and it must never archive.
-  Status StartServer() {
+  Status StartServer(const std::vector<std::string>& more = {}) {
     std::vector<std::string> argv = {Program("postgres"), "-D", data()};
     for (const char* setting :
          {"fsync=off", "full_page_writes=off", "synchronous_commit=off", "autovacuum=off",
@@ -100,6 +85,7 @@ class ScratchPostgresBase : public ScratchServer {
       argv.insert(argv.end(), {"-c", setting});
     }
     argv.insert(argv.end(), {"-c", "unix_socket_directories=" + scratch_.directory});
+    for (const std::string& setting : more) argv.insert(argv.end(), {"-c", setting});
     server_ = RunInBackground(scratch_, std::move(argv));
     return WaitFor(scratch_, *server_, [this] { return Connect("postgres").has_value(); });
   }
@@ -230,6 +216,8 @@ class ScratchCluster final : public ScratchPostgresBase {
     }
     // Its own configuration names ports, files and archives of another machine.
     if (Status set = Configure(); !set) return set;
+    if (scratch_.recovery) return Recover();
+    if (Status found = FindSuperuser(); !found) return found;
     if (Status started = StartServer(); !started) {
       return Fail(Cause::kInvalid, "the cluster does not start: {}", started.error().message);
     }
@@ -252,7 +240,11 @@ class ScratchCluster final : public ScratchPostgresBase {
       out.close();
       fs::permissions(data() + "/" + name, fs::perms(0644), ignored);
     }
-    // Who its superuser is, it says itself: in single-user mode, before anybody can connect.
+    return {};
+  }
+
+  // Who its superuser is, it says itself: in single-user mode, before anybody can connect.
+  Status FindSuperuser() {
     const Result<std::string> said =
         AskTool(scratch_,
                 {Program("postgres"), "--single", "-D", data(), "-c", "archive_mode=off", "-c",
@@ -267,6 +259,57 @@ class ScratchCluster final : public ScratchPostgresBase {
     return {};
   }
 
+  // Replays the archive up to the moment, and stays there: without a target PostgreSQL would stop
+  // at the first gap and call that the end.
+  Status Recover() {
+    superuser_ = scratch_.recovery->role;
+    std::ofstream(data() + "/recovery.signal").close();
+    Result<std::vector<std::string>> settings = StandbySettings();
+    if (!settings) return tl::unexpected(settings.error());
+    for (const std::string& setting :
+         {"restore_command=cp \"" + scratch_.recovery->wal_directory + "/%f\" \"%p\"",
+          "recovery_target_time=" + scratch_.recovery->target,
+          std::string("recovery_target_action=pause"), std::string("log_min_messages=fatal"),
+          std::string("recovery_target_timeline=latest")}) {
+      settings->push_back(setting);
+    }
+    Status replayed = StartServer(*settings);
+    if (replayed) {
+      replayed = WaitFor(
+          scratch_, *server_,
+          [this] {
+            const auto state = Ask("postgres", "select pg_get_wal_replay_pause_state()");
+            return state && *state == "paused";
+          },
+          scratch_.timeout);
+    }
+    if (replayed) return LooksSound("postgres");
+    // A server that ended says why; one that did not come in time says nothing of the archive.
+    const bool ended = replayed.error().cause == Cause::kFailed;
+    return Fail(ended ? Cause::kInvalid : Cause::kUnavailable, "recovery did not come to {}: {}",
+                scratch_.recovery->target, replayed.error().message);
+  }
+
+  // What a standby must have as many of as its primary had, or it refuses.
+  Result<std::vector<std::string>> StandbySettings() {
+    const Result<std::string> said = AskTool(scratch_, {Program("pg_controldata"), data()});
+    if (!said) return tl::unexpected(said.error());
+    std::vector<std::string> settings;
+    for (const auto& [name, words] :
+         {std::pair("max_connections", "max_connections setting:"),
+          std::pair("max_worker_processes", "max_worker_processes setting:"),
+          std::pair("max_wal_senders", "max_wal_senders setting:"),
+          std::pair("max_prepared_transactions", "max_prepared_xacts setting:"),
+          std::pair("max_locks_per_transaction", "max_locks_per_xact setting:")}) {
+      const std::size_t at = said->find(words);
+      if (at == std::string::npos) continue;
+      const std::size_t begin = said->find_first_not_of(' ', at + std::string_view(words).size());
+      settings.push_back(
+          fmt::format("{}={}", name, said->substr(begin, said->find('\n', begin) - begin)));
+    }
+    return settings;
+  }
+
   // A file of one line to read from; open as long as this.
   int Question(const std::string& text) {
     const std::string path = scratch_.directory + "/question";
@@ -279,6 +322,20 @@ class ScratchCluster final : public ScratchPostgresBase {
 };
 
 }  // namespace
+
+std::string FindPostgres() {
+  std::string best;
+  int newest = 0;
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", failed)) {
+    const int major = std::atoi(entry.path().filename().c_str());
+    if (major > newest && fs::exists(entry.path() / "bin/initdb")) {
+      newest = major;
+      best = (entry.path() / "bin").string();
+    }
+  }
+  return best;
+}
 
 std::unique_ptr<ScratchServer> MakeScratchPostgres(Scratch scratch) {
   return std::make_unique<ScratchPostgres>(std::move(scratch));

@@ -11,7 +11,6 @@
 namespace fettle::receivers::backups {
 namespace {
 
-constexpr Millis kReadyTimeout{60'000};
 constexpr Millis kReadyEvery{50};
 
 std::vector<std::string> AsUser(const Scratch& scratch, std::vector<std::string> argv) {
@@ -100,12 +99,12 @@ Background RunInBackground(const Scratch& scratch, std::vector<std::string> argv
 }
 
 Status WaitFor(const Scratch& scratch, BackgroundProcess& process,
-               const std::function<bool()>& ready) {
-  for (Millis waited(0); waited < kReadyTimeout; waited += kReadyEvery) {
+               const std::function<bool()>& ready, Millis within) {
+  for (Millis waited(0); waited < within; waited += kReadyEvery) {
     if (ready()) return {};
     if (scratch.stop.stop_requested()) break;
     if (const auto said = process.EndsWithin(kReadyEvery)) {
-      return Fail(Cause::kUnavailable, "it ended: {}", *said);
+      return Fail("it ended: {}", *said);
     }
   }
   return Fail(Cause::kUnavailable, "it did not get ready");

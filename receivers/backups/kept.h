@@ -42,10 +42,11 @@ struct DrillReport {
   Time set_at;
   Time ended;
   std::string sentence;
-  std::map<std::string, double> phases;  // seconds: fetch, init, restore, check
+  std::map<std::string, double> phases;  // seconds: fetch, init, restore, replay, check
   std::optional<double> rpo_seconds;
   int checks_passed = 0;
   int checks_failed = 0;
+  bool blames_set = true;  // of one that failed: false if what failed was the log's archive
 
   double TotalSeconds() const;
 };

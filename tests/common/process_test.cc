@@ -311,12 +311,16 @@ TEST(ProcessTest, StreamsOutputWholeAndInOrder) {
 
 TEST(ProcessTest, HoldsTheChildBackWhileTheReaderIsSlow) {
   // dd sleeps only where a full pipe stops it. While the reader thinks about the first piece, that
-  // is at most three blocks on: one being read, one in the pipe, one it tries to write.
+  // is at most so far on: a piece being read (256 KiB), a pipe (1 MiB), the block it tries to
+  // write.
+  constexpr std::size_t kBlock = 65536;
+  constexpr std::size_t kBlocks = 80;
   pid_t pid = 0;
   std::size_t total = 0;
-  long written = -1;
+  std::int64_t written = -1;
   ProcessSpec spec;
-  spec.argv = {"dd", "if=/dev/zero", "bs=65536", "count=40"};
+  spec.argv = {"dd", "if=/dev/zero", fmt::format("bs={}", kBlock),
+               fmt::format("count={}", kBlocks)};
   spec.on_start = [&](pid_t child) { pid = child; };
   spec.on_output = [&](std::string_view piece) {
     total += piece.size();
@@ -330,9 +334,9 @@ TEST(ProcessTest, HoldsTheChildBackWhileTheReaderIsSlow) {
   };
   const auto result = RunProcess(spec);
   ASSERT_TRUE(result) << result.error().message;
-  EXPECT_GE(written, 65536);
-  EXPECT_LE(written, 3 * 65536);
-  EXPECT_EQ(total, 40U * 65536U);
+  EXPECT_GE(written, static_cast<std::int64_t>(kBlock));
+  EXPECT_LE(written, static_cast<std::int64_t>((4 + 16 + 1) * kBlock));
+  EXPECT_EQ(total, kBlocks * kBlock);
 }
 
 TEST(ProcessTest, EndsAChildWhoseOutputIsNotWantedAnyMore) {

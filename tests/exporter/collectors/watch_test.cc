@@ -193,6 +193,16 @@ TEST_F(WatchToolTest, ItGetsItsSecretsAndTheyAreNotRepeated) {
               AllOf(HasSubstr("wrong password <secret>"), Not(HasSubstr("hunter22"))));
 }
 
+TEST_F(WatchToolTest, AToolThatHangsEndsAtItsDeadline) {
+  const std::string path = dir_.Write("tool", "#!/bin/sh\nsleep 600\n");
+  EXPECT_EQ(chmod(path.c_str(), 0755), 0);
+  const ManualClock clock;
+  const auto found = WatchToolOf({.argv = {path}})
+                         ->Look({clock.Now(), clock.Now().boot + std::chrono::milliseconds(200)});
+  ASSERT_FALSE(found.has_value());
+  EXPECT_EQ(found.error().cause, Cause::kTimeout);
+}
+
 TEST_F(WatchToolTest, AProgramThatIsNotThereIsNamed) {
   const auto found = WatchToolOf({.argv = {"/nowhere/restic"}})->Look(At());
   ASSERT_FALSE(found.has_value());

@@ -72,6 +72,26 @@ backups:
   EXPECT_EQ(jobs[3].verify_level, 3);
 }
 
+TEST_F(BackupsConfigTest, RecoveryToAMomentNeedsAWholeClusterAndAnArchive) {
+  const auto jobs = Read(R"(
+backups:
+- name: whole
+  source: {postgres: {connection: leads, physical: true}}
+  to: [{directory: {path: /b/whole}}]
+  drill: {pitr: {wal: {directory: {path: /wal}}, table: beats, every: 5m, role: admin}}
+)");
+  EXPECT_EQ(complaints_.ToString(), "");
+  ASSERT_TRUE(jobs.at(0).pitr);
+  EXPECT_EQ(PlaceOf(jobs[0].pitr->wal), "/wal");
+  EXPECT_EQ(jobs[0].pitr->role, "admin");
+  Read(R"(
+backups:
+- {name: dumped, source: {postgres: {connection: leads}}, to: [{directory: {path: /b/d}}], drill: {pitr: {}}}
+)");
+  EXPECT_THAT(complaints_.ToString(), HasSubstr("needs source.postgres.physical"));
+  EXPECT_THAT(complaints_.ToString(), HasSubstr("\"wal\" is missing"));
+}
+
 TEST_F(BackupsConfigTest, ComplainsAboutEverythingAtOnce) {
   Read(R"(backups:
 - name: a

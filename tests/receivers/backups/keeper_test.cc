@@ -146,6 +146,26 @@ TEST_F(KeeperTest, RetentionFollowsEachGoodRunAndNeverAFailedOne) {
             3);
 }
 
+// Neither by a key that looks like one of ours, nor by the age that a file system gives it.
+TEST_F(KeeperTest, RetentionTouchesNothingThatIsNotItsOwn) {
+  change_spec_ = [](JobSpec& job) { job.retention = {.keep_last = 1, .apply = true}; };
+  const std::vector<std::string> others = {"to/readme.txt",
+                                           "to/sets-of-another-job/x/manifest.json",
+                                           "to/sets/notes/manifest.json", "to/sets/old.zst"};
+  for (const std::string& name : others) dir_.Write(name, "{}");
+  Start();
+  const std::string first = Run();
+  // A copy or a restored disk gives every file a time of its own.
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_ / "to")) {
+    std::filesystem::last_write_time(entry.path(), std::filesystem::file_time_type::min());
+  }
+  Pass(25h);
+  const std::string second = Run();
+  Pass(25h);
+  EXPECT_THAT(Sets(), ElementsAre(second));
+  for (const std::string& name : others) EXPECT_TRUE(std::filesystem::exists(dir_ / name)) << name;
+}
+
 TEST_F(KeeperTest, AHeldSetStaysUntilItIsReleased) {
   change_spec_ = [](JobSpec& job) { job.retention = {.keep_last = 1, .apply = true}; };
   Start();

@@ -196,6 +196,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
           {.own_version = VersionText(),
            .started = started,
            .peers = {{"fettle", options.listen_address}}}),
+      explain_api({.brain = brain, .alerts = alerts, .telling = telling}, MatcherSyntax::kFallback),
       backups({.brain = brain,
                .hands = *pools.backup,
                .clock = deps.clock,

@@ -27,6 +27,7 @@
 #include "exporter/exposition.h"
 #include "receivers/alerts.h"
 #include "receivers/api/api.h"
+#include "receivers/api/explain.h"
 #include "receivers/telling.h"
 
 namespace fettle {
@@ -195,6 +196,7 @@ struct AlertmanagerProgram::Parts {
   receivers::Alerts alerts;
   receivers::Telling telling;
   receivers::Api api;
+  receivers::ExplainApi explain;
   exporter::SelfCollector self;
   std::mutex reload_mutex;  // one reload at a time
   std::vector<std::unique_ptr<HttpServer>> servers;
@@ -253,6 +255,7 @@ AlertmanagerProgram::Parts::Parts(Deps d, AlertmanagerOptions o, WebConfig w,
            .metrics = metrics,
            .log = Log(deps.log, "api")},
           ApiOptions(options, deps.random, started, shared)),
+      explain({.brain = brain, .alerts = alerts, .telling = telling}, SyntaxOf(options)),
       self({.brain = brain, .started = started, .version = VersionText()}) {}
 
 // What comes in ends first, then what is under way, then who decides.
@@ -349,6 +352,7 @@ Router AlertmanagerProgram::Parts::MakeRouter(AlertmanagerProgram& program) {
   Router router;
   const std::string prefix = RoutePrefix(options);
   api.AddRoutes(router);
+  explain.AddRoutes(router);
   const auto ok = [](const HttpRequest&) { return TextResponse(200, "OK"); };
   router.Add("GET", prefix + "/-/healthy", Role::kPublic, ok);
   router.Add("GET", prefix + "/-/ready", Role::kPublic, ok);

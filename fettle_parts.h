@@ -29,6 +29,7 @@
 #include "receivers/actions/all.h"
 #include "receivers/alerts.h"
 #include "receivers/api/api.h"
+#include "receivers/api/explain.h"
 #include "receivers/backups/backups.h"
 #include "receivers/engine_ears.h"
 #include "receivers/events.h"
@@ -133,6 +134,7 @@ struct Fettle::Parts {
   receivers::Events events;
   receivers::Telling telling;
   receivers::Api api;
+  receivers::ExplainApi explain_api;
   receivers::backups::Backups backups;
   receivers::Targets targets;
   receivers::Mender mender;

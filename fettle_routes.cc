@@ -146,6 +146,7 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
   router.Add("POST", "/api/v1/write", Role::kWebhook,
              [this](const HttpRequest& request) { return RemoteWrite(*this, request); });
   api.AddRoutes(router);
+  explain_api.AddRoutes(router);
   events.AddRoutes(router);
   gates_api.AddRoutes(router);
   incidents_api.AddRoutes(router);

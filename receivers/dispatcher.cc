@@ -31,9 +31,7 @@ void Dispatcher::Add(const Route& route, const Live& alert, const Moment& now) {
   GroupId id(route.index, route.GroupLabels(alert->alert.labels));
   const auto found = groups_.find(id);
   if (found != groups_.end()) {
-    Live& place = found->second->alerts[alert->fingerprint];
-    if (place == nullptr) ++held_[alert->fingerprint];
-    place = alert;
+    found->second->alerts[alert->fingerprint] = alert;
     return;
   }
   if (groups_.size() >= options_.groups_max) {
@@ -47,7 +45,6 @@ void Dispatcher::Add(const Route& route, const Live& alert, const Moment& now) {
   group->labels = id.second;
   group->key = GroupKey(route, group->labels);
   group->alerts.emplace(alert->fingerprint, alert);
-  ++held_[alert->fingerprint];
   groups_.emplace(std::move(id), group);
   groups_gauge_.Set(static_cast<double>(groups_.size()));
   const bool old = alert->alert.starts_at + route.group_wait < now.wall;
@@ -99,7 +96,7 @@ void Dispatcher::Spoken(const std::shared_ptr<Group>& group, const std::vector<L
     for (const Live& live : resolved) {
       // Unless it was heard of again meanwhile.
       const auto place = group->alerts.find(live->fingerprint);
-      if (place != group->alerts.end() && place->second == live) Remove(*group, live->fingerprint);
+      if (place != group->alerts.end() && place->second == live) group->alerts.erase(place);
     }
   }
   if (group->alerts.empty()) {
@@ -114,10 +111,28 @@ void Dispatcher::Spoken(const std::shared_ptr<Group>& group, const std::vector<L
   }
 }
 
-void Dispatcher::Remove(Group& group, std::uint64_t fingerprint) {
-  group.alerts.erase(fingerprint);
-  const auto held = held_.find(fingerprint);
-  if (held != held_.end() && --held->second == 0) held_.erase(held);
+std::vector<Dispatcher::Membership> Dispatcher::Where(const LiveAlert& alert) const {
+  std::vector<Membership> where;
+  const Labels& labels = alert.alert.labels;
+  for (const Route* route : routes_->Match(labels)) {
+    const Labels group_labels = route->GroupLabels(labels);
+    Membership membership{route, GroupKey(*route, group_labels)};
+    const auto group = groups_.find(GroupId(route->index, group_labels));
+    if (group != groups_.end() && group->second->alerts.contains(alert.fingerprint)) {
+      membership.in_group = true;
+      membership.next_flush = group->second->next;
+    }
+    where.push_back(std::move(membership));
+  }
+  return where;
+}
+
+// Asked rarely, of what is to be forgotten.
+bool Dispatcher::Needs(std::uint64_t fingerprint) const {
+  const Live live = deps_.find(fingerprint);
+  if (live == nullptr) return false;
+  const std::vector<Membership> where = Where(*live);
+  return std::any_of(where.begin(), where.end(), [](const Membership& m) { return m.in_group; });
 }
 
 std::vector<Dispatcher::GroupView> Dispatcher::Groups() const {

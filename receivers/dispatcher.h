@@ -12,7 +12,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -59,7 +58,16 @@ class Dispatcher final : public AlertConsumer {
   ~Dispatcher() override;
 
   void Consider(const LiveAlert& alert, const Moment& now) override;
-  bool Needs(std::uint64_t fingerprint) const override { return held_.contains(fingerprint); }
+  bool Needs(std::uint64_t fingerprint) const override;
+
+  // Where an alert goes, and when that group speaks next if it is in it.
+  struct Membership {
+    const Route* route = nullptr;
+    std::string key;
+    bool in_group = false;
+    BootTime next_flush{};
+  };
+  std::vector<Membership> Where(const LiveAlert& alert) const;
 
   struct GroupView {
     const Route* route = nullptr;
@@ -89,13 +97,11 @@ class Dispatcher final : public AlertConsumer {
   void Turn(const std::shared_ptr<Group>& group, const Moment& now);
   void Spoken(const std::shared_ptr<Group>& group, const std::vector<Live>& resolved, bool told,
               const Moment& now);
-  void Remove(Group& group, std::uint64_t fingerprint);
 
   Deps deps_;
   const Options options_;
   const std::shared_ptr<const RouteTree> routes_;
   std::map<GroupId, std::shared_ptr<Group>> groups_;
-  std::unordered_map<std::uint64_t, unsigned> held_;  // in how many groups
   prometheus::Gauge& groups_gauge_;
   prometheus::Counter& limit_reached_;
 };

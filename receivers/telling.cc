@@ -177,6 +177,10 @@ std::vector<Dispatcher::GroupView> Telling::Groups() const {
   return in_force_ ? in_force_->dispatcher->Groups() : std::vector<Dispatcher::GroupView>();
 }
 
+std::vector<Dispatcher::Membership> Telling::Where(const LiveAlert& alert) const {
+  return in_force_ ? in_force_->dispatcher->Where(alert) : std::vector<Dispatcher::Membership>();
+}
+
 void Telling::Tell(const std::string& receiver, const std::string& group, std::vector<Alert> alerts,
                    Millis timeout, Then then) {
   deps_.brain.Finish([this, receiver, group, alerts = std::move(alerts), timeout,

@@ -101,6 +101,9 @@ class Telling final : public AlertConsumer, public Quiet, public Teller {
   // nullptr until a plan is in force.
   std::shared_ptr<const Plan> PlanInForce() const { return in_force_ ? in_force_->plan : nullptr; }
   std::vector<Dispatcher::GroupView> Groups() const;
+  // Where an alert goes; nothing until a plan is in force.
+  std::vector<Dispatcher::Membership> Where(const LiveAlert& alert) const;
+  const Told& told() const { return told_; }
   // Everything that keeps an alert quiet now, but for hours.
   QuietState QuietOf(std::uint64_t fingerprint, const Labels& labels, Time now);
   // The hours that keep a route's groups quiet: the mute ones it is in, or all its active ones if

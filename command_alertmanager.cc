@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <malloc.h>
 #include <signal.h>
 
 #include <cstdio>
@@ -30,6 +31,8 @@ int RunAlertmanager(const std::vector<std::string>& arguments) {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  // Doors parse and the brain keeps: an arena a thread would hold what only passes through.
+  mallopt(M_ARENA_MAX, 2);
 
   const SystemClock clock;
   SystemRandom random;

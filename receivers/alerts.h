@@ -93,7 +93,7 @@ class Alerts final : public AlertSink {
   static constexpr Millis kLookAgain{30'000};
   // Near the limit, the live set is searched for forgettable ones no more often than this.
   static constexpr Millis kForgetEvery{10'000};
-  static constexpr std::size_t kAmongMax = 5'000;
+  static constexpr std::size_t kAmongMax = LabelIndex::kFewMax;
 
   void Append(std::shared_ptr<const Posting> posting, std::string complaints, Then then);
   void StoreWhatFits(Posting posting, std::string complaints, Then then, const Moment& now);

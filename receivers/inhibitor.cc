@@ -18,20 +18,20 @@ Inhibitor::Inhibitor(std::vector<InhibitRule> rules) {
   for (InhibitRule& rule : rules) rules_.push_back({std::move(rule), {}});
 }
 
-std::string Inhibitor::SlotOf(const InhibitRule& rule, const Labels& labels) const {
-  std::string slot;
+const std::string& Inhibitor::SlotOf(const InhibitRule& rule, const Labels& labels) const {
+  slot_.clear();
   for (const std::string& name : rule.equal) {
-    slot += labels.Get(name);
-    slot += '\xff';  // in no valid value
+    slot_ += labels.Get(name);
+    slot_ += '\xff';  // in no valid value
   }
-  return slot;
+  return slot_;
 }
 
 void Inhibitor::Consider(const LiveAlert& alert, const Moment& now) {
   const Labels& labels = alert.alert.labels;
   for (Rule& rule : rules_) {
     if (!MatchAll(rule.config.source, labels)) continue;
-    const std::string name = SlotOf(rule.config, labels);
+    const std::string& name = SlotOf(rule.config, labels);
     if (!alert.alert.ResolvedAt(now.wall)) {
       Slot& slot = rule.slots[name];
       Sources& side = MatchAll(rule.config.target, labels) ? slot.two_sided : slot.one_sided;

@@ -48,9 +48,11 @@ class Inhibitor final : public AlertConsumer {
     InhibitRule config;
     std::unordered_map<std::string, Slot> slots;  // by the values of `equal`
   };
-  std::string SlotOf(const InhibitRule& rule, const Labels& labels) const;
+  // Until the next call.
+  const std::string& SlotOf(const InhibitRule& rule, const Labels& labels) const;
 
   std::vector<Rule> rules_;
+  mutable std::string slot_;  // one text for all questions, which are many
 };
 
 }  // namespace fettle::receivers

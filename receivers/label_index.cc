@@ -29,6 +29,12 @@ void LabelIndex::Add(std::uint64_t fingerprint, const Labels& labels) {
       entry.first = fingerprint;
       continue;
     }
+    if (entry.many) continue;
+    if (entry.size() >= kFewMax) {
+      entry.many = true;
+      entry.more.reset();
+      continue;
+    }
     if (!entry.more) entry.more = std::make_unique<std::vector<std::uint64_t>>();
     entry.more->push_back(fingerprint);
   }
@@ -57,7 +63,7 @@ std::optional<std::vector<std::uint64_t>> LabelIndex::Among(const Matchers& matc
       const Entry* entry = Find(matcher.name(), value);
       if (entry == nullptr) continue;
       entries.push_back(entry);
-      size += entry->size();
+      size += entry->many ? best_size : entry->size();
     }
     if (size >= best_size) continue;
     best = std::move(entries);

@@ -4,7 +4,7 @@
 // Alerts never change their labels, so entries are only added; forgetting is making it again. What
 // it names may be gone or, if two texts share a hash, may not have the label at all: the caller
 // looks. About 50 bytes for each value of a label that occurs once, and 8 for each further
-// occurrence. A value; one thread.
+// occurrence; a value that more than kFewMax have is only remembered as such. A value; one thread.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ namespace fettle::receivers {
 
 class LabelIndex {
  public:
+  static constexpr std::size_t kFewMax = 5'000;
   void Add(std::uint64_t fingerprint, const Labels& labels);
   void Clear() { entries_.clear(); }
 
@@ -33,6 +34,7 @@ class LabelIndex {
   // Most values belong to one alert.
   struct Entry {
     std::uint64_t first = 0;
+    bool many = false;
     std::unique_ptr<std::vector<std::uint64_t>> more;
     std::size_t size() const { return more ? 1 + more->size() : 1; }
   };

@@ -243,6 +243,27 @@ void ReadTimeIntervals(Mapping& top, const std::string& key, const std::string& 
   });
 }
 
+// Understood, so that a file that has it loads; no spans are sent.
+void CheckTracing(Mapping& top) {
+  const Node* node = top.Child("tracing");
+  if (node == nullptr || node->kind == Node::Kind::kNull) return;
+  Mapping m(*node, "tracing", top.complaints());
+  const std::string type = m.Get<std::string>("client_type", "grpc");
+  if (type != "grpc" && type != "http") {
+    m.Complain(node->place,
+               "expected tracing client type to be to be http or grpc, but got " + type);
+  }
+  if (m.Get<std::string>("endpoint", "").empty()) {
+    m.Complain(node->place, "tracing endpoint must be set");
+  }
+  m.Get<double>("sampling_fraction", 0);
+  m.Get("insecure", false);
+  m.Get<std::string>("compression", "");
+  m.Get<Millis>("timeout", Millis(0));
+  (void)m.Child("tls_config");
+  m.ForEachEntry("headers", [](const Node&, const Node&) {});
+}
+
 std::string DirectoryOf(const std::string& file) {
   return std::filesystem::path(file).parent_path().string();
 }
@@ -284,10 +305,10 @@ std::optional<AlertmanagerConfig> ReadAlertmanagerConfig(std::string_view text,
     });
     ReadTimeIntervals(top, "mute_time_intervals", "mute time interval", config.time_intervals);
     ReadTimeIntervals(top, "time_intervals", "time interval", config.time_intervals);
-    for (const char* key : {"tracing", "event_recorder"}) {
-      const Node* later = top.Child(key);
-      if (later == nullptr || later->kind == Node::Kind::kNull) continue;
-      top.Complain(later->place, fmt::format("{} is not supported by this version", key));
+    CheckTracing(top);
+    if (const Node* later = top.Child("event_recorder");
+        later != nullptr && later->kind != Node::Kind::kNull) {
+      top.Complain(later->place, "event_recorder is not supported by this version");
     }
     const Node* route = top.Child("route");
     if (route == nullptr || route->kind == Node::Kind::kNull) {

@@ -205,6 +205,9 @@ std::string ShowAlertmanagerConfig(const Node& top, const std::vector<std::strin
   tree.Add("templates", Tree::List(templates));
   AddIntervals(tree, top, "mute_time_intervals");
   AddIntervals(tree, top, "time_intervals");
+  if (const Node* tracing = top.Find("tracing"); Given(tracing)) {
+    tree.Add("tracing", show::ShowTracing(*tracing));
+  }
   return yaml::Print(tree);
 }
 

@@ -27,6 +27,7 @@ void AddText(yaml::Tree& tree, const yaml::Node* from, const char* key,
              std::string_view fallback = "");
 
 // `global` may be nullptr.
+yaml::Tree ShowTracing(const yaml::Node& tracing);
 yaml::Tree ShowGlobal(const yaml::Node* global);
 yaml::Tree ShowReceiver(const yaml::Node& receiver, const yaml::Node* global);
 

@@ -100,6 +100,24 @@ void AddCredentials(Tree& tree, const Node* http) {
   }
 }
 
+void AddHeaders(Tree& tree, const Node* from, const char* key) {
+  const Node* headers = Find(from, key);
+  if (!Given(headers) || headers->entries.empty()) return;
+  std::map<std::string, Tree> sorted;
+  for (const auto& [name, value] : headers->entries) {
+    Tree& shown = sorted[name.text];
+    AddList(shown, value, "values");
+    if (const Node* secrets = value.Find("secrets"); Given(secrets)) {
+      shown.Add("secrets",
+                Tree::List(std::vector<std::string>(secrets->items.size(), kSecretText)));
+    }
+    AddList(shown, value, "files");
+  }
+  Tree all;
+  for (auto& [name, shown] : sorted) all.Add(name, std::move(shown));
+  tree.Add(key, std::move(all));
+}
+
 Tree ShowHttp(const Node* http, const Tree* authorization = nullptr) {
   Tree tree;
   AddCredentials(tree, http);
@@ -114,21 +132,7 @@ Tree ShowHttp(const Node* http, const Tree* authorization = nullptr) {
   if (IsTrue(Find(http, "proxy_from_environment"))) {
     tree.Add("proxy_from_environment", Tree::Bool(true));
   }
-  const Node* headers = Find(http, "http_headers");
-  if (!Given(headers) || headers->entries.empty()) return tree;
-  std::map<std::string, Tree> sorted;
-  for (const auto& [name, value] : headers->entries) {
-    Tree& shown = sorted[name.text];
-    AddList(shown, value, "values");
-    if (const Node* secrets = value.Find("secrets"); Given(secrets)) {
-      shown.Add("secrets",
-                Tree::List(std::vector<std::string>(secrets->items.size(), kSecretText)));
-    }
-    AddList(shown, value, "files");
-  }
-  Tree all;
-  for (auto& [name, shown] : sorted) all.Add(name, std::move(shown));
-  tree.Add("http_headers", std::move(all));
+  AddHeaders(tree, http, "http_headers");
   return tree;
 }
 
@@ -226,7 +230,9 @@ class Fields {
       case kDuration: {
         const Millis duration = ParseDuration(text).value_or(Millis(0));
         if (duration != Millis(0) || IsAlways(field.key)) {
-          tree.Add(field.key, Tree::Text(GoDuration(duration)));
+          // Prometheus' kind of duration, where the others are Go's.
+          const bool model = std::string_view(field.key) == "reopen_duration";
+          tree.Add(field.key, Tree::Text(model ? FormatDuration(duration) : GoDuration(duration)));
         }
         return;
       }
@@ -455,6 +461,23 @@ Tree ShowKind(const Node& node, const Kind& kind, const Node* global) {
 }
 
 }  // namespace
+
+Tree ShowTracing(const Node& tracing) {
+  Tree tree;
+  AddText(tree, &tracing, "client_type", "grpc");
+  AddText(tree, &tracing, "endpoint");
+  if (const Node* share = tracing.Find("sampling_fraction"); Given(share) && share->text != "0") {
+    tree.Add("sampling_fraction", Tree::Plain(share->text));
+  }
+  if (IsTrue(tracing.Find("insecure"))) tree.Add("insecure", Tree::Bool(true));
+  if (const Node* tls = tracing.Find("tls_config"); Given(tls)) {
+    tree.Add("tls_config", ShowTls(tls));
+  }
+  AddHeaders(tree, &tracing, "headers");
+  AddText(tree, &tracing, "compression");
+  AddText(tree, &tracing, "timeout");
+  return tree;
+}
 
 Tree ShowReceiver(const Node& node, const Node* global) {
   Tree tree;

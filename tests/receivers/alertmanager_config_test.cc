@@ -196,8 +196,10 @@ TEST(AlertmanagerConfigTest, SaysEveryMistakeWithItsPlaceInAlertmanagersWords) {
             "slack_app_token: t}",
        "/etc/am.yml:3:9: global: at most one of slack_app_token/slack_app_token_file & "
        "slack_api_url/slack_api_url_file must be configured"},
-      {"tracing", ok + "route: {receiver: r}\ntracing: {endpoint: x}",
-       "/etc/am.yml:3:10: tracing is not supported by this version"},
+      {"tracing", ok + "route: {receiver: r}\ntracing: {client_type: x}",
+       "/etc/am.yml:3:10: tracing: expected tracing client type to be to be http or grpc, but got "
+       "x\n"
+       "/etc/am.yml:3:10: tracing: tracing endpoint must be set"},
       {"interval names",
        ok + "route: {receiver: r}\nmute_time_intervals: [{name: x}]\ntime_intervals: [{name: x}, "
             "{}]",

@@ -137,6 +137,7 @@ struct Fettle::Parts {
   receivers::ExplainApi explain_api;
   receivers::backups::Backups backups;
   receivers::Targets targets;
+  receivers::Approvals approvals;
   receivers::Mender mender;
   receivers::IncidentsApi incidents_api;
   receivers::Gates gates;

@@ -361,7 +361,7 @@ constexpr std::array kGuards{
     Guard{"storm", AskStorm},
     Guard{kReasonTargetBusy, AskTargetBusy},
     Guard{kReasonConcurrent, AskConcurrent},
-    Guard{"approval", AskApproval},
+    Guard{kReasonApproval, AskApproval},
 };
 
 }  // namespace

@@ -82,6 +82,7 @@ inline constexpr std::string_view kReasonNoTarget = "no_target";
 inline constexpr std::string_view kReasonAttempts = "attempts_exhausted";
 inline constexpr std::string_view kReasonConcurrent = "concurrent";
 inline constexpr std::string_view kReasonDependency = "dependency_down";
+inline constexpr std::string_view kReasonApproval = "approval";
 inline constexpr std::string_view kReasonFlapping = "flapping";
 inline constexpr std::string_view kReasonTargetBusy = "target_busy";
 

@@ -98,6 +98,42 @@ void WriteTarget(JsonWriter& json, const TargetSpec& target,
   json.EndArray().EndObject();
 }
 
+constexpr std::string_view kApprovalPage = R"(<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>fettle</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"></head>
+<body><h1>{}</h1><p>It would {} {}.</p><form method="post"><button>Approve</button></form></body></html>
+)";
+
+Result<int> Checked(const IncidentsApi::Deps& deps, const HttpRequest& request) {
+  if (deps.approvals == nullptr || deps.clock == nullptr) {
+    return Fail(Cause::kDenied, "links are not taken here");
+  }
+  return deps.approvals->Check(request.Query("token").value_or(""),
+                               request.Query("incident").value_or(""), deps.clock->Now().wall);
+}
+
+// The answer comes after the decision is stored, so it is waited for outside the brain.
+template <typename Ask>
+HttpResponse Answer(Brain& brain, Ask ask) {
+  auto stored = std::make_shared<std::promise<Status>>();
+  std::future<Status> answer = stored->get_future();
+  const auto asked = brain.Call(IncidentsApi::kAnswerWithin, [ask, stored](const Moment& now) {
+    ask([stored](Status s) { stored->set_value(std::move(s)); }, now);
+    return true;
+  });
+  if (!asked) return ErrorResponse(503, asked.error().message);
+  if (answer.wait_for(IncidentsApi::kAnswerWithin) != std::future_status::ready) {
+    return ErrorResponse(503, "the decision could not be stored in time");
+  }
+  const Status status = answer.get();
+  if (status) return JsonResponse(200, "{}\n");
+  const Cause cause = status.error().cause;
+  return ErrorResponse(cause == Cause::kNotFound   ? 404
+                       : cause == Cause::kConflict ? 409
+                                                   : 503,
+                       status.error().message);
+}
+
 }  // namespace
 
 void IncidentsApi::AddRoutes(Router& router) {
@@ -107,6 +143,11 @@ void IncidentsApi::AddRoutes(Router& router) {
              [this](const HttpRequest& request) { return One(request); });
   router.Add("POST", std::string(kPath), Role::kOperator,
              [this](const HttpRequest& request) { return Do(request); });
+  // The link is the credential.
+  router.Add("GET", "/approve", Role::kPublic,
+             [this](const HttpRequest& request) { return ShowApproval(request); });
+  router.Add("POST", "/approve", Role::kPublic,
+             [this](const HttpRequest& request) { return Approve(request); });
   router.Add("GET", "/api/fettle/v1/targets", Role::kRead,
              [this](const HttpRequest& request) { return Targets(request); });
 }
@@ -156,26 +197,42 @@ HttpResponse IncidentsApi::Do(const HttpRequest& request) {
   if (!command) return ErrorResponse(404, "an incident can be approved, held or retried");
   const std::string by = request.identity.name.empty() ? "anonymous" : request.identity.name;
 
-  // The answer comes after the decision is stored, so it is waited for outside the brain.
-  auto stored = std::make_shared<std::promise<Status>>();
-  std::future<Status> answer = stored->get_future();
-  const auto asked = deps_.brain.Call(
-      kAnswerWithin, [this, command = *command, id, by, stored](const Moment& now) {
-        deps_.mender.Do(
-            command, id, by, [stored](Status s) { stored->set_value(std::move(s)); }, now);
-        return true;
-      });
-  if (!asked) return ErrorResponse(503, asked.error().message);
-  if (answer.wait_for(kAnswerWithin) != std::future_status::ready) {
-    return ErrorResponse(503, "the decision could not be stored in time");
-  }
-  const Status status = answer.get();
-  if (status) return JsonResponse(200, "{}\n");
-  const Cause cause = status.error().cause;
-  return ErrorResponse(cause == Cause::kNotFound   ? 404
-                       : cause == Cause::kConflict ? 409
-                                                   : 503,
-                       status.error().message);
+  return Answer(deps_.brain, [this, command = *command, id, by](auto done, const Moment& now) {
+    deps_.mender.Do(command, id, by, done, now);
+  });
+}
+
+// Chats fetch what they are shown, so looking approves nothing.
+HttpResponse IncidentsApi::ShowApproval(const HttpRequest& request) const {
+  const std::string id = request.Query("incident").value_or("");
+  const Result<int> pass = Checked(deps_, request);
+  if (!pass) return TextResponse(403, pass.error().message + "\n");
+  auto view = deps_.brain.Call(
+      kAnswerWithin, [this, id](const Moment& now) { return deps_.mender.Find(id, now); });
+  if (!view) return TextResponse(503, view.error().message + "\n");
+  const bool waits = view->has_value() && (*view)->incident.open() &&
+                     (*view)->incident.reason == kReasonApproval && (*view)->incident.pass == *pass;
+  if (!waits) return TextResponse(403, "nothing waits for this approval any more\n");
+  // Names of the configuration and words of ours: nothing of an alert.
+  HttpResponse page = TextResponse(200, fmt::format(kApprovalPage, (*view)->incident.repair,
+                                                    (*view)->action, (*view)->incident.target));
+  page.headers.Set("Content-Type", "text/html; charset=utf-8");
+  page.headers.Set("Content-Security-Policy",
+                   "default-src 'none'; form-action 'self'; frame-ancestors 'none'");
+  page.headers.Set("Referrer-Policy", "no-referrer");
+  return page;
+}
+
+HttpResponse IncidentsApi::Approve(const HttpRequest& request) {
+  const std::string id = request.Query("incident").value_or("");
+  const Result<int> pass = Checked(deps_, request);
+  if (!pass) return TextResponse(403, pass.error().message + "\n");
+  HttpResponse answer = Answer(deps_.brain, [this, id, pass = *pass](auto done, const Moment& now) {
+    deps_.mender.Approve(id, pass, "a link", done, now);
+  });
+  if (answer.status == 200) return TextResponse(200, "approved\n");
+  if (answer.status != 503) answer.status = 403;
+  return answer;
 }
 
 HttpResponse IncidentsApi::Targets(const HttpRequest&) const {

@@ -5,6 +5,8 @@
 //   GET  /incidents/ID         one, with its timeline and attempts
 //   POST /incidents/ID/approve | hold | retry     200 once stored; 404 no such open
 //                              incident; 409 it does not fit its state
+//   GET  /approve?incident=&token=   of a link in a message: a page with a button, which
+//   POST /approve?incident=&token=   approves; 403 for a link that is wrong, over or used
 //   GET  /targets              what may be repaired, and what it is now
 #pragma once
 
@@ -23,7 +25,9 @@ class IncidentsApi {
   struct Deps {
     Brain& brain;
     Mender& mender;
-    Store* store = nullptr;  // where evidence is; nullptr: none is shown
+    Store* store = nullptr;                // where evidence is; nullptr: none is shown
+    const Approvals* approvals = nullptr;  // nullptr: links are not taken
+    const Clock* clock = nullptr;          // for links that expire
   };
   explicit IncidentsApi(Deps deps) : deps_(deps) {}
 
@@ -33,6 +37,8 @@ class IncidentsApi {
   HttpResponse List(const HttpRequest& request) const;
   HttpResponse One(const HttpRequest& request) const;
   HttpResponse Do(const HttpRequest& request);
+  HttpResponse ShowApproval(const HttpRequest& request) const;
+  HttpResponse Approve(const HttpRequest& request);
   HttpResponse Targets(const HttpRequest& request) const;
 
  private:

@@ -30,6 +30,7 @@
 #include "common/store.h"
 #include "receivers/action.h"
 #include "receivers/actions/all.h"
+#include "receivers/approvals.h"
 #include "receivers/attempt_history.h"
 #include "receivers/consumer.h"
 #include "receivers/dependencies.h"
@@ -82,6 +83,9 @@ class Mender final : public AlertConsumer {
     const Judge* judge = nullptr;  // nullptr: no expression can be asked
     const BackupRunner* backups = nullptr;
     OwnParts own = {};
+    Teller* teller = nullptr;              // who is asked for approval; nullptr: nobody is
+    const Approvals* approvals = nullptr;  // nullptr: without a link
+    std::string external_url = {};         // of fettle, for links; "" leaves them out
     // Events::LatestOf; nullptr: nobody tells of deploys and maintenance.
     std::function<Events::Course(EventKind, std::string_view service, Time now)> course = nullptr;
   };
@@ -114,6 +118,10 @@ class Mender final : public AlertConsumer {
   using Done = std::function<void(Status)>;
   void Do(Command command, const std::string& incident, const std::string& by, Done done,
           const Moment& now);
+
+  // The same as kApprove, but only of this pass: kConflict for any other.
+  void Approve(const std::string& incident, int pass, const std::string& by, Done done,
+               const Moment& now);
 
   // For the API. `next_at` is when an open incident is looked at again by itself.
   struct View {
@@ -194,6 +202,9 @@ class Mender final : public AlertConsumer {
   void CallAction(Live& live, bool recovering, const Moment& now);
   void OnStep(Live& live, const Step& step, const Moment& now);
   void Proceed(Live& live, bool recover);
+  // mender_approval.cc
+  void AskForApproval(Live& live, const Moment& now);
+
   // mender_evidence.cc
   bool TakeEvidence(Live& live, const Moment& now);
   void NoteFound(Live& live, const Step& step);

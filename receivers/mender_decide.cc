@@ -10,7 +10,7 @@ namespace {
 
 // Denials that a person lifts, who wakes the incident up then.
 bool LiftedByAPerson(std::string_view reason) {
-  return reason == kReasonMode || reason == "held" || reason == "approval";
+  return reason == kReasonMode || reason == "held" || reason == kReasonApproval;
 }
 
 std::optional<std::string> WhyCutOff(const Judge* judge, const std::string& control, Time wall) {
@@ -210,6 +210,7 @@ void Mender::Deny(Live& live, const Seen& seen, const RungSpec& rung, Denial den
                   : fmt::format("; otherwise {} of {}", KindOf(rung.action), object);
     Suppress(live, denial, "observe", now);
   } else {
+    if (denial.reason == kReasonApproval) AskForApproval(live, now);
     Suppress(live, denial, "hold", now);
   }
 }

@@ -23,6 +23,7 @@ struct Mender::Live {
   Subject subject;
 
   // One thing at a time: a look, a commit, or a call whose outcome is open.
+  int approval_asked = -1;  // the pass for which somebody was asked
   bool looking = false;
   bool committing = false;
   bool calling = false;

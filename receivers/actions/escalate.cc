@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/duration.h"
+#include "receivers/approvals.h"
 
 namespace fettle::receivers {
 namespace {
@@ -66,6 +67,22 @@ Alert EscalationAlert(const ActionCall& call, const std::string& external_url) {
   if (!external_url.empty()) {
     alert.generator_url = fmt::format("{}/#incidents/{}", external_url, incident.id);
   }
+  return alert;
+}
+
+Alert ApprovalAlert(const ActionCall& call, const std::string& link, Time now) {
+  const Incident& incident = *call.incident;
+  Alert alert = EscalationAlert(call, "");
+  alert.labels.Set("alertname", "RepairWaitsForApproval");
+  alert.annotations.Set("summary",
+                        fmt::format("{} waits for approval: {}", incident.repair, call.reason));
+  const std::string next =
+      link.empty() ? fmt::format("Approve: POST /api/fettle/v1/incidents/{}/approve", incident.id)
+                   : fmt::format("Approve within {}: {}", FormatDuration(Approvals::kLasts), link);
+  alert.annotations.Set("description", fmt::format("{}\n{}\nIt would: {}\n{}", Seen(incident),
+                                                   Tried(call.earlier), call.reason, next));
+  alert.generator_url = link;
+  alert.starts_at = now;
   return alert;
 }
 

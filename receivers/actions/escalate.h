@@ -41,5 +41,8 @@ class EscalateAction final : public Action {
 // The message: an alert named RepairEscalated with the labels repair, target, incident, alert and
 // the trigger's severity, and the annotations summary and description.
 Alert EscalationAlert(const ActionCall& call, const std::string& external_url);
+// The same for a repair that waits for approval: RepairWaitsForApproval, with the link that
+// approves. `call.reason` says what it would do.
+Alert ApprovalAlert(const ActionCall& call, const std::string& link, Time now);
 
 }  // namespace fettle::receivers

@@ -3,6 +3,7 @@
 #include "receivers/incidents_api.h"
 
 #include "tests/receivers/workshop.h"
+#include "tests/support/seeded_random.h"
 
 namespace fettle::receivers {
 namespace {
@@ -169,6 +170,62 @@ TEST_F(IncidentsApiTest, RolesAreThoseOfThePage) {
   EXPECT_EQ(role("GET", "/api/fettle/v1/incidents/x"), "read");
   EXPECT_EQ(role("POST", "/api/fettle/v1/incidents/x/approve"), "operator");
   EXPECT_EQ(role("GET", "/api/fettle/v1/targets"), "read");
+}
+
+class ApprovalLinkTest : public IncidentsApiTest {
+ protected:
+  ApprovalLinkTest()
+      : IncidentsApiTest(
+            std::string(kHealWeb).replace(std::string(kHealWeb).find("auto"), 4, "approve")) {
+    shop.approvals = &approvals_;
+    Boot();
+    api_ = std::make_unique<IncidentsApi>(
+        IncidentsApi::Deps{shop.brain(), shop.mender(), &shop.store, &approvals_, &shop.clock});
+    MakeSick();
+  }
+  // Of the message that asked for it.
+  std::string Link() {
+    const std::string link = shop.teller().told.back().alerts[0].generator_url;
+    EXPECT_TRUE(link.starts_with("http://fettle.example/approve?incident=")) << link;
+    return link.substr(std::string("http://fettle.example").size());
+  }
+  int Open(const std::string& link) { return api_->ShowApproval({.url = link}).status; }
+  int Press(const std::string& link) {
+    const int status = api_->Approve({.method = "POST", .url = link}).status;
+    shop.Settle();
+    return status;
+  }
+  SeededRandom random_;
+  Approvals approvals_{random_};
+};
+
+TEST_F(ApprovalLinkTest, ItsButtonApprovesOnceAndLookingDoesNot_S14) {
+  ASSERT_EQ(shop.teller().told.size(), 1U) << "somebody is asked, once";
+  const Alert& asked = shop.teller().told[0].alerts[0];
+  EXPECT_EQ(asked.labels.Get("alertname"), "RepairWaitsForApproval");
+  EXPECT_THAT(asked.annotations.Get("description"), HasSubstr("It would: restart of web"));
+  const std::string link = Link();
+  EXPECT_EQ(Open(link), 200);
+  EXPECT_THAT(shop.engine.Acts(), IsEmpty());
+  EXPECT_EQ(Press(link), 200);
+  EXPECT_EQ(shop.engine.Acts().size(), 1U);
+  EXPECT_EQ(Press(link), 403) << "used";
+  EXPECT_EQ(Open(link), 403);
+}
+
+TEST_F(ApprovalLinkTest, AForgedOrOldLinkOrThatOfAnotherIncidentIsRefused_S14) {
+  const std::string link = Link();
+  std::string forged = link;
+  forged.back() = forged.back() == '0' ? '1' : '0';
+  EXPECT_EQ(Press(forged), 403);
+  std::string other = link;
+  other[other.find("incident=") + 9] ^= 1;
+  EXPECT_EQ(Press(other), 403);
+  EXPECT_EQ(Press("/approve"), 403);
+  EXPECT_EQ(Press("/approve?incident=" + Id() + "&token=.."), 403);
+  shop.Pass(61min);
+  EXPECT_EQ(Press(link), 403) << "over";
+  EXPECT_THAT(shop.engine.Acts(), IsEmpty());
 }
 
 }  // namespace

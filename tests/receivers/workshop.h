@@ -117,6 +117,7 @@ class Workshop {
   // What events have told of.
   std::map<EventKind, Events::Course> courses;
   FakeTransport http;
+  const Approvals* approvals = nullptr;
   // Calls wait until the test lets them go on.
   bool acting_waits = false;
 
@@ -322,6 +323,7 @@ class Workshop {
           Mender::Deps{
               brain, looking, shop.store, shop.metrics, shop.log.For("mender"), *targets,
               std::move(actions), shop.quiet, &shop.judge, &shop.backups_, OwnParts{},
+              &shop.teller_, shop.approvals, "http://fettle.example",
               [&shop](EventKind kind, std::string_view, Time) { return shop.courses[kind]; }},
           shop.config_, Mender::Options{});
     }

@@ -58,5 +58,20 @@ TEST(FailureTableTest, EveryRowNamesATest) {
   }
 }
 
+TEST(RunbooksTest, EveryAlertOnBackupsHasItsParagraph) {
+  const auto top = std::filesystem::path(FETTLE_SOURCE);
+  const std::string page = ReadFile(top / "docs" / "runbooks.md");
+  const RE2 alert(R"(- alert: (\w+))");
+  int count = 0;
+  for (const char* pack : {"backups.yml", "watch.yml", "wal_archives.yml"}) {
+    const std::string text = ReadFile(top / "dashboards" / "rules" / pack);
+    re2::StringPiece rest(text);
+    for (std::string name; RE2::FindAndConsume(&rest, alert, &name); ++count) {
+      EXPECT_NE(page.find("\n### " + name + "\n"), page.npos) << "docs/runbooks.md: no " << name;
+    }
+  }
+  EXPECT_GT(count, 25);
+}
+
 }  // namespace
 }  // namespace fettle

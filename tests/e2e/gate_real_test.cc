@@ -2,10 +2,8 @@
 // gate` says it by its exit code, also after a kill -9.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdlib>
-
+#include "common/process.h"
 #include "tests/support/program.h"
 #include "tests/support/wait.h"
 
@@ -24,8 +22,8 @@ receivers:
 )";
 
 int ExitOf(const std::string& command) {
-  const int status = std::system((command + " >/dev/null 2>&1").c_str());
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  const auto ran = RunProcess({.argv = {"/bin/sh", "-c", command}});
+  return ran && ran->signal == 0 ? ran->exit_code : -1;
 }
 
 TEST(GateRealTest, AShellAsksWhetherABurstMayBegin) {

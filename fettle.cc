@@ -142,7 +142,8 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                 .clock = deps.clock,
                 .sink = samples,
                 .metrics = metrics,
-                .log = Log(deps.log, "gatherer")},
+                .log = Log(deps.log, "gatherer"),
+                .exemplars = &exemplars},
                {.interval = config.exporter.interval, .instance = options.listen_address}),
       self({.brain = brain, .started = started, .version = VersionText()}),
       pings({.store = *store, .clock = deps.clock, .metrics = metrics, .publisher = gatherer},
@@ -269,6 +270,14 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
   if (!config.backups.empty()) gatherer.Add(backups, {});
   samples.OnEventChange([this](std::span<const rules::LabelsPtr> changed, Time newest) {
     rules.OnEventChange(changed, newest);
+  });
+  exemplars.OnNote([this](const std::string& family, const Labels& bucket, const Exemplar& noted) {
+    // As the gatherer names its own samples.
+    Labels series = bucket;
+    series.Set(kMetricName, family + "_bucket");
+    series.Set("job", "fettle");
+    series.Set("instance", options.listen_address);
+    (void)samples.Remark({{std::move(series), noted}}, {});
   });
 }
 
@@ -411,7 +420,10 @@ Status Fettle::Start() {
   Parts& parts = *parts_;
   if (Status restored = parts.Restore(parts.deps.clock.Now()); !restored) return restored;
   Result<std::unique_ptr<HttpServer>> server = HttpServer::Start(
-      {.clock = parts.deps.clock, .metrics = parts.metrics, .log = Log(parts.deps.log, "web")},
+      {.clock = parts.deps.clock,
+       .metrics = parts.metrics,
+       .log = Log(parts.deps.log, "web"),
+       .exemplars = &parts.exemplars},
       {.listen_address = parts.options.listen_address}, parts.web, parts.MakeRouter(*this));
   if (!server) return While("listening on " + parts.options.listen_address, server.error());
   parts.server = *std::move(server);

@@ -122,6 +122,7 @@ struct Fettle::Parts {
   rules::RemoteWriteReceiver remote_write;
 
   // Observes.
+  ExemplarBoard exemplars;
   exporter::Gatherer gatherer;
   exporter::SelfCollector self;
   exporter::Pings pings;

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "common/exemplar_board.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "common/metrics.h"
@@ -42,6 +43,7 @@ class HttpServer {
     const Clock& clock;
     Metrics& metrics;
     Log log;
+    ExemplarBoard* exemplars = nullptr;  // where requests that were part of a trace are noted
   };
   // Listens at once; the router and the web configuration must not change afterwards.
   // Refuses to serve TLS unless civetweb got its library (see tls_shim).

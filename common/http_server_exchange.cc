@@ -12,6 +12,7 @@
 #include "common/deadline.h"
 #include "common/gzip.h"
 #include "common/http_server_sockets.h"
+#include "common/number.h"
 
 namespace fettle {
 namespace {
@@ -21,6 +22,7 @@ constexpr std::size_t kJoinBytesMax = 64 * 1024;  // head and body in one write
 constexpr std::size_t kDrainBytesMax = 64 * 1024 * 1024;
 constexpr Millis kDrainTime{2'000};
 constexpr std::string_view kOther = "other";
+constexpr const char* kDuration = "fettle_http_request_duration_seconds";
 
 const std::vector<double>& DurationBuckets() {
   static const std::vector<double> buckets = {0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60};
@@ -104,17 +106,23 @@ ServerStats::ServerStats(Metrics& metrics, const Router& router)
   std::vector<std::string> paths = {std::string(kOther)};
   for (const Router::Route& route : router.routes()) paths.push_back(route.path);
   for (const std::string& path : paths) {
-    routes_[path] = {path,
-                     &metrics.Histogram("fettle_http_request_duration_seconds",
-                                        "How long requests took, from the head to the answer.",
-                                        DurationBuckets(), Labels{{"handler", path}}),
-                     {}};
+    routes_[path] = {
+        path,
+        &metrics.Histogram(kDuration, "How long requests took, from the head to the answer.",
+                           DurationBuckets(), Labels{{"handler", path}}),
+        {}};
   }
 }
 
-void ServerStats::Served(const Router::Route* route, int status, Micros took) {
+ServerStats::Counted ServerStats::Served(const Router::Route* route, int status, Micros took) {
   PerRoute& per_route = routes_.find(route == nullptr ? kOther : route->path)->second;
-  per_route.seconds->Observe(ToSeconds(took));
+  const double seconds = ToSeconds(took);
+  per_route.seconds->Observe(seconds);
+  const std::vector<double>& bounds = DurationBuckets();
+  const auto bound = std::lower_bound(bounds.begin(), bounds.end(), seconds);
+  Counted counted{
+      kDuration,
+      {{"handler", per_route.path}, {"le", bound == bounds.end() ? "+Inf" : FormatFloat(*bound)}}};
   const std::lock_guard lock(mutex_);
   prometheus::Counter*& counter = per_route.by_code[status];
   if (counter == nullptr) {
@@ -123,6 +131,7 @@ void ServerStats::Served(const Router::Route* route, int status, Micros took) {
                           Labels{{"code", std::to_string(status)}, {"handler", per_route.path}});
   }
   counter->Increment();
+  return counted;
 }
 
 void ServerStats::Refused(std::string_view reason) {
@@ -175,7 +184,7 @@ int Exchange::Serve() {
   if (!may_stay || shared_.stopping) close_ = true;
   if (close_) mg_disable_connection_keep_alive(connection_);
   // Counted before the client can know, so that who asks next sees the count.
-  shared_.stats.Served(route_, response.status, SystemClock().Now().boot - began);
+  Count(response.status, SystemClock().Now().boot - began);
   shared_.body_bytes -= std::exchange(counted_body_bytes_, 0);
   Write(response);
   if (has_body_ && !body_read_) Drain();
@@ -188,11 +197,21 @@ int Exchange::Serve() {
   return response.status;
 }
 
+void Exchange::Count(int status, Micros took) {
+  const ServerStats::Counted counted = shared_.stats.Served(route_, status, took);
+  if (shared_.deps.exemplars == nullptr) return;
+  const std::string_view trace = TraceIdOf(request_.headers.Get("traceparent"));
+  if (trace.empty()) return;
+  shared_.deps.exemplars->Note(
+      counted.family, counted.bucket,
+      {{{"trace_id", std::string(trace)}}, ToSeconds(took), shared_.deps.clock.Now().wall});
+}
+
 void Exchange::ServeError(int status, std::string_view reason, std::string_view text) {
   close_ = true;
   mg_disable_connection_keep_alive(connection_);
   HttpResponse response = Refuse(reason, TextResponse(status, fmt::format("{}\n", text)));
-  shared_.stats.Served(nullptr, status, Micros(0));
+  (void)shared_.stats.Served(nullptr, status, Micros(0));
   Write(response);
   if (peer_) WithDoors([&](Doors& doors) { doors.Leave(*peer_); });
 }

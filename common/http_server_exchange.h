@@ -26,7 +26,12 @@ class ServerStats {
  public:
   ServerStats(Metrics& metrics, const Router& router);
   // `route` is nullptr for what has none.
-  void Served(const Router::Route* route, int status, Micros took);
+  // Where the duration is counted: name and labels of a bucket.
+  struct Counted {
+    std::string family;
+    Labels bucket;
+  };
+  Counted Served(const Router::Route* route, int status, Micros took);
   // One of a few fixed words; an unknown one is a broken promise.
   void Refused(std::string_view reason);
   void Open(int connections) { open_.Set(connections); }
@@ -88,6 +93,8 @@ class Exchange {
   void Write(HttpResponse& response);
   std::string Head(const HttpResponse& response) const;
   void Stream(const HttpResponse& response);
+  // Counts it, and notes whose trace it was part of.
+  void Count(int status, Micros took);
   bool Send(std::string_view bytes);
   bool Overdue();
   template <typename Do>

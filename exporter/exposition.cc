@@ -1,5 +1,7 @@
 #include "exporter/exposition.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -82,23 +84,35 @@ std::string_view FamilyName(const MetricFamily& family, Format format) {
   return name;
 }
 
-void AppendPoint(std::string& out, const MetricFamily& family, const MetricPoint& point) {
+void AppendLabels(std::string& out, const Labels& labels) {
+  char before = '{';
+  for (const auto& [name, value] : labels) {
+    out += before;
+    before = ',';
+    out += name;
+    out += "=\"";
+    AppendEscaped(out, value, Escape::kLabel);
+    out += '"';
+  }
+  out += '}';
+}
+
+void AppendPoint(std::string& out, const MetricFamily& family, const MetricPoint& point,
+                 const ExemplarBoard* exemplars) {
   out += family.name;
   out += point.suffix;
-  if (!point.labels.empty()) {
-    char before = '{';
-    for (const auto& [name, value] : point.labels) {
-      out += before;
-      before = ',';
-      out += name;
-      out += "=\"";
-      AppendEscaped(out, value, Escape::kLabel);
-      out += '"';
-    }
-    out += '}';
-  }
+  if (!point.labels.empty()) AppendLabels(out, point.labels);
   out += ' ';
   AppendNumber(out, point.value);
+  if (exemplars != nullptr && point.suffix == "_bucket") {
+    if (const auto exemplar = exemplars->Find(family.name, point.labels)) {
+      out += " # ";
+      AppendLabels(out, exemplar->labels);
+      out += ' ';
+      AppendNumber(out, exemplar->value);
+      out += fmt::format(" {:.3f}", ToSeconds(exemplar->at));
+    }
+  }
   out += '\n';
 }
 
@@ -171,7 +185,8 @@ void AppendNumber(std::string& out, double value) {
   out.append(buffer.data(), end);
 }
 
-void AppendFamily(std::string& out, const std::vector<const MetricFamily*>& parts, Format format) {
+void AppendFamily(std::string& out, const std::vector<const MetricFamily*>& parts, Format format,
+                  const ExemplarBoard* exemplars) {
   if (parts.empty()) return;
   const MetricFamily& first = *parts.front();
   const std::string_view name = FamilyName(first, format);
@@ -185,8 +200,10 @@ void AppendFamily(std::string& out, const std::vector<const MetricFamily*>& part
   out += ' ';
   out += TypeName(first.type, format);
   out += '\n';
+  const ExemplarBoard* const shown =
+      format == Format::kOpenMetrics && first.type == MetricType::kHistogram ? exemplars : nullptr;
   for (const MetricFamily* part : parts) {
-    for (const MetricPoint& point : part->points) AppendPoint(out, first, point);
+    for (const MetricPoint& point : part->points) AppendPoint(out, first, point, shown);
   }
 }
 

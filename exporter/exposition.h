@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/exemplar_board.h"
 #include "common/sample.h"
 
 namespace fettle::exporter {
@@ -22,8 +23,10 @@ std::string_view ContentType(Format format);
 
 // HELP, TYPE and the points of one family. `parts` are pieces of the same family from different
 // collectors (the first one's help and type count); they are written under one heading.
-// Text that is not UTF-8 becomes U+FFFD; names are ours and valid.
-void AppendFamily(std::string& out, const std::vector<const MetricFamily*>& parts, Format format);
+// Text that is not UTF-8 becomes U+FFFD; names are ours and valid. In OpenMetrics, buckets have the
+// exemplars that are on the board.
+void AppendFamily(std::string& out, const std::vector<const MetricFamily*>& parts, Format format,
+                  const ExemplarBoard* exemplars = nullptr);
 
 // What OpenMetrics wants at the end; nothing in the text format.
 std::string_view Ending(Format format);

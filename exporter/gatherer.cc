@@ -238,7 +238,7 @@ HttpResponse Gatherer::Serve(const HttpRequest& request) {
   response.headers.Set("Content-Type", ContentType(format));
   response.headers.Set("Vary", "Accept, Accept-Encoding");
   if (gzip) response.headers.Set("Content-Encoding", "gzip");
-  response.body = page_.Render(format, gzip, deps_.metrics.Collect());
+  response.body = page_.Render(format, gzip, deps_.metrics.Collect(), deps_.exemplars);
   return response;
 }
 

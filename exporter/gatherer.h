@@ -40,6 +40,7 @@ class Gatherer final : public Publisher {
     SampleSink& sink;
     Metrics& metrics;
     Log log;
+    const ExemplarBoard* exemplars = nullptr;  // of `metrics`
   };
   struct Options {
     Millis interval{15'000};

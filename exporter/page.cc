@@ -91,11 +91,12 @@ std::vector<MetricMetadata> Page::Metadata() {
   return all;
 }
 
-std::string Page::Render(Format format, bool gzip, const std::vector<MetricFamily>& fresh) {
+std::string Page::Render(Format format, bool gzip, const std::vector<MetricFamily>& fresh,
+                         const ExemplarBoard* exemplars) {
   std::string tail;
   std::set<std::string> shown_fresh;
   for (const MetricFamily& family : fresh) {
-    AppendFamily(tail, {&family}, format);
+    AppendFamily(tail, {&family}, format, exemplars);
     shown_fresh.insert(family.name);
   }
   tail += Ending(format);

@@ -30,8 +30,9 @@ class Page {
   std::vector<MetricMetadata> Metadata();
 
   // The whole page: what is kept, and `fresh` families that change at every scrape (fettle's own
-  // counters). gzip is a complete gzip stream.
-  std::string Render(Format format, bool gzip, const std::vector<MetricFamily>& fresh);
+  // counters), with their exemplars. gzip is a complete gzip stream.
+  std::string Render(Format format, bool gzip, const std::vector<MetricFamily>& fresh,
+                     const ExemplarBoard* exemplars = nullptr);
 
  private:
   // One family's bytes in one format.

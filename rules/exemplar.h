@@ -1,21 +1,13 @@
-// Exemplars: single observations, mostly with a trace's name, that stand for what a series counts.
-// Values.
+// Exemplars of stored series, and whom to ask for them. Values.
 #pragma once
 
 #include <functional>
 #include <vector>
 
-#include "common/clock.h"
-#include "common/labels.h"
+#include "common/exemplar.h"
 #include "common/matcher.h"
 
 namespace fettle::rules {
-
-struct Exemplar {
-  Labels labels;
-  double value = 0;
-  Time at;
-};
 
 struct ExemplarSeries {
   Labels series;

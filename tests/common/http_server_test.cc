@@ -64,6 +64,23 @@ TEST_F(HttpServerTest, ShowsTheHandlerTheWholeRequest) {
   EXPECT_FALSE(seen.identity.authenticated);
 }
 
+TEST_F(HttpServerTest, NotesWhoseTraceARequestWasPartOf) {
+  std::string told;
+  server.exemplars.OnNote([&](const std::string& family, const Labels& bucket,
+                              const Exemplar& exemplar) {
+    told += fmt::format("{} {} {}\n", family, bucket.Get("handler"), exemplar.labels.ToString());
+  });
+  server.Start();
+  HttpRequest request = Get(server.url() + "/hello");
+  Send(request);
+  request.headers.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+  Send(request);
+  server.Stop();  // so that the server's thread has said it
+  EXPECT_EQ(told,
+            "fettle_http_request_duration_seconds /hello "
+            "{trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\"}\n");
+}
+
 // What the deepest query that is allowed needs, and a sanitizer several times.
 TEST_F(HttpServerTest, GivesHandlersAsMuchStackAsOtherThreadsHave) {
   server.Route("GET", "/deep", [](const HttpRequest&) {

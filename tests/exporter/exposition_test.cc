@@ -52,6 +52,25 @@ TEST(ExpositionTest, WritesHistogramPointsUnderOneHeading) {
             "fettle_d_seconds_sum 0.75\nfettle_d_seconds_count 2\n");
 }
 
+TEST(ExpositionTest, ShowsTheExemplarOfABucketInOpenMetrics) {
+  const MetricFamily family{"fettle_d_seconds",
+                            "D.",
+                            MetricType::kHistogram,
+                            {{"_bucket", {{"le", "0.5"}}, 1}, {"_bucket", {{"le", "+Inf"}}, 2}}};
+  ExemplarBoard board;
+  board.Note("fettle_d_seconds", {{"le", "0.5"}},
+             {{{"trace_id", "a\"b"}}, 0.25, TimeFromMillis(1'520'879'607'789)});
+  std::string out;
+  AppendFamily(out, {&family}, Format::kOpenMetrics, &board);
+  EXPECT_EQ(out,
+            "# HELP fettle_d_seconds D.\n# TYPE fettle_d_seconds histogram\n"
+            "fettle_d_seconds_bucket{le=\"0.5\"} 1 # {trace_id=\"a\\\"b\"} 0.25 1520879607.789\n"
+            "fettle_d_seconds_bucket{le=\"+Inf\"} 2\n");
+  out.clear();
+  AppendFamily(out, {&family}, Format::kText, &board);
+  EXPECT_EQ(out.find("trace_id"), std::string::npos) << "the text format has none";
+}
+
 TEST(ExpositionTest, JoinsPartsOfOneFamily) {
   const MetricFamily a{"fettle_up", "Up.", MetricType::kGauge, {{"", {{"n", "a"}}, 1}}};
   const MetricFamily b{"fettle_up", "Up.", MetricType::kGauge, {{"", {{"n", "b"}}, 0}}};

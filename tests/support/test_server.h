@@ -24,8 +24,9 @@ class TestServer {
     router_.Add(std::move(method), std::move(path), role, std::move(handler));
   }
   Status TryStart() {
-    auto server = HttpServer::Start({.clock = clock, .metrics = metrics, .log = log.For("http")},
-                                    options, web_config, router_);
+    auto server = HttpServer::Start(
+        {.clock = clock, .metrics = metrics, .log = log.For("http"), .exemplars = &exemplars},
+        options, web_config, router_);
     if (!server) return tl::unexpected(server.error());
     server_ = *std::move(server);
     return {};
@@ -43,6 +44,7 @@ class TestServer {
   WebConfig web_config;
   ManualClock clock;
   Metrics metrics;
+  ExemplarBoard exemplars;
   RecordedLog log;
 
  private:

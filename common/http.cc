@@ -150,25 +150,23 @@ std::string PercentEncode(std::string_view text) {
 }
 
 std::string PercentDecode(std::string_view text, bool plus_is_space) {
-  std::string out;
-  out.reserve(text.size());
+  std::string out(text.size(), '\0');
+  char* to = out.data();
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
+    char c = text[i];
     if (c == '+' && plus_is_space) {
-      out += ' ';
-      continue;
-    }
-    if (c == '%' && i + 2 < text.size()) {
+      c = ' ';
+    } else if (c == '%' && i + 2 < text.size()) {
       const int high = HexDigit(text[i + 1]);
       const int low = HexDigit(text[i + 2]);
       if (high >= 0 && low >= 0) {
-        out += static_cast<char>(high * 16 + low);
+        c = static_cast<char>(high * 16 + low);
         i += 2;
-        continue;
       }
     }
-    out += c;
+    *to++ = c;
   }
+  out.resize(static_cast<std::size_t>(to - out.data()));
   return out;
 }
 

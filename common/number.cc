@@ -84,7 +84,7 @@ char* Copy(std::string_view text, char* to) {
 
 // Eight decimal digits as the bytes of a number, the first in the lowest, without '0': two and two
 // at a time. Little endian.
-inline std::uint64_t EightDigits(std::uint64_t number) {
+[[gnu::always_inline]] inline std::uint64_t EightDigits(std::uint64_t number) {
   const std::uint64_t fours = number / 10'000 | (number % 10'000) << 32;
   const std::uint64_t hundreds = (fours * 10'486 >> 20) & 0x0000'007f'0000'007fULL;
   const std::uint64_t twos = hundreds | (fours - hundreds * 100) << 16;
@@ -93,7 +93,7 @@ inline std::uint64_t EightDigits(std::uint64_t number) {
 }
 constexpr std::uint64_t kZeros = 0x3030'3030'3030'3030ULL;
 
-inline char* PutEight(std::uint64_t number, char* to) {
+[[gnu::always_inline]] inline char* PutEight(std::uint64_t number, char* to) {
   const std::uint64_t text = EightDigits(number) | kZeros;
   std::memcpy(to, &text, 8);
   return to + 8;
@@ -106,7 +106,7 @@ constexpr std::array<std::uint64_t, 18> kTens = [] {
 }();
 
 // Of at most eight digits.
-inline char* PrintShort(std::uint64_t number, char* to) {
+[[gnu::always_inline]] inline char* PrintShort(std::uint64_t number, char* to) {
   const std::uint64_t digits = EightDigits(number);
   // The last digit stays, whatever it is.
   const int unused = std::countr_zero(digits | 1ULL << 56) / 8 * 8;
@@ -116,7 +116,7 @@ inline char* PrintShort(std::uint64_t number, char* to) {
 }
 
 // Of at most seventeen digits.
-inline char* PrintWhole(std::uint64_t number, char* to) {
+[[gnu::always_inline]] inline char* PrintWhole(std::uint64_t number, char* to) {
   if (number < kTens[8]) return PrintShort(number, to);
   if (number < kTens[16]) return PutEight(number % kTens[8], PrintShort(number / kTens[8], to));
   to = PrintShort(number / kTens[16], to);
@@ -180,6 +180,10 @@ std::string FormatFloat(double value) {
 std::string FormatFloatFixed(double value) {
   if (IsWhole(value, 1e15)) return PrintWhole(value);
   if (!std::isfinite(value)) return std::string(PrintSpecial(value));
+  if (std::abs(value) >= 1e-6 && std::abs(value) < 1e21) {
+    char text[kSampleTextMax];
+    return {text, PrintSample(value, text)};
+  }
   Buffer buffer;
   return WithoutExponent(Print(value, buffer));
 }

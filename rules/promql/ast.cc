@@ -25,10 +25,9 @@ std::string LineAndColumn(std::string_view text, std::size_t offset) {
   if (offset > text.size()) return "invalid position";
   std::size_t line = 1;
   std::size_t line_start = 0;
-  for (std::size_t i = 0; i < offset; ++i) {
-    if (text[i] != '\n') continue;
+  for (std::size_t end = text.find('\n'); end < offset; end = text.find('\n', line_start)) {
     ++line;
-    line_start = i + 1;
+    line_start = end + 1;
   }
   return fmt::format("{}:{}", line, offset - line_start + 1);
 }

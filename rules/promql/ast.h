@@ -66,7 +66,7 @@ class Tree {
  private:
   // Most expressions fit into the first block; each further one is twice as long, to a limit.
   static constexpr std::size_t kFirstBlockBytes = 1024;
-  static constexpr std::size_t kBlockBytesMax = 16 * 1024;
+  static constexpr std::size_t kBlockBytesMax = 256 * 1024;
   void* Room(std::size_t bytes);
 
   std::vector<std::unique_ptr<std::byte[]>> blocks_;

@@ -84,7 +84,7 @@ std::optional<std::vector<Item>> ParseList(TokenStream& tokens, TokenType close,
                                            std::optional<Item> (*parse)(TokenStream&),
                                            std::string_view context, std::string_view expected) {
   std::vector<Item> items;
-  items.reserve(2);
+  items.reserve(4);
   tokens.Take();
   while (!tokens.failed() && !tokens.TakeIf(close)) {
     std::optional<Item> item = parse(tokens);

@@ -45,6 +45,8 @@ Result<OperatorPtr> OpenAggregate(Evaluation& evaluation, const AggregateExpr& a
                                   const Grid& grid);
 Result<OperatorPtr> OpenRankedAggregate(Evaluation& evaluation, const AggregateExpr& aggregate,
                                         const Grid& grid);
+Result<OperatorPtr> OpenCountValues(Evaluation& evaluation, const AggregateExpr& aggregate,
+                                    const Grid& grid);
 
 // Whether the expression has the same value at every step of any query.
 bool IsStepInvariant(const Expr& expr);

@@ -239,15 +239,16 @@ class Parser {
   }
 
   // From "(" to ")".
-  std::optional<std::vector<const Expr*>> ParseArguments() {
-    std::vector<const Expr*> arguments;
+  // They are on top of `waiting_` then, from the place returned on.
+  std::optional<std::size_t> ParseArguments() {
+    const std::size_t first = waiting_.size();
     tokens_.Take();
-    if (tokens_.TakeIf(kRightParen)) return arguments;
+    if (tokens_.TakeIf(kRightParen)) return first;
     while (!tokens_.failed()) {
       const NodePtr argument = ParseBinary(1);
       if (argument == nullptr) return std::nullopt;
-      arguments.push_back(argument);
-      if (tokens_.TakeIf(kRightParen)) return arguments;
+      waiting_.push_back(argument);
+      if (tokens_.TakeIf(kRightParen)) return first;
       if (tokens_.Peek().type != kComma) return tokens_.Unexpected();
       const Token comma = tokens_.Take();
       if (tokens_.Peek().type == kRightParen) {
@@ -258,8 +259,8 @@ class Parser {
   }
 
   NodePtr ParseCall(const Token& name) {
-    auto arguments = ParseArguments();
-    if (!arguments) return nullptr;
+    const auto first = ParseArguments();
+    if (!first) return nullptr;
     const Function* function =
         FindFunction(name.type == kIdentifier ? name.text : ToString(name.type));
     if (function == nullptr) {
@@ -270,7 +271,8 @@ class Parser {
     }
     auto* const call = tree_->Make<Call>();
     call->function = function;
-    call->arguments = std::move(*arguments);
+    call->arguments.assign(waiting_.begin() + static_cast<std::ptrdiff_t>(*first), waiting_.end());
+    waiting_.resize(*first);
     call->type = function->result;
     return Grow(call, {name.span.start, tokens_.end()});
   }
@@ -289,8 +291,8 @@ class Parser {
     const bool grouping_first = tokens_.Peek().type != kLeftParen;
     if (grouping_first && !ParseGrouping(*aggregate)) return nullptr;
     if (tokens_.Peek().type != kLeftParen) return tokens_.Unexpected("aggregation");
-    auto arguments = ParseArguments();
-    if (!arguments) return nullptr;
+    const auto first = ParseArguments();
+    if (!first) return nullptr;
     std::size_t end = tokens_.end();
     const TokenType next = tokens_.Peek().type;
     if (!grouping_first && (next == kBy || next == kWithout)) {
@@ -298,9 +300,11 @@ class Parser {
       end = tokens_.end();
     }
     const Span span{op.span.start, end};
-    if (!CheckArguments(op.type, arguments->size(), span)) return nullptr;
-    if (arguments->size() == 2) aggregate->parameter = arguments->front();
-    aggregate->inner = arguments->back();
+    const std::size_t given = waiting_.size() - *first;
+    if (!CheckArguments(op.type, given, span)) return nullptr;
+    if (given == 2) aggregate->parameter = waiting_[*first];
+    aggregate->inner = waiting_.back();
+    waiting_.resize(*first);
     return Grow(aggregate, span);
   }
 
@@ -511,6 +515,7 @@ class Parser {
   const ParserOptions options_;
   TokenStream tokens_;
   std::shared_ptr<Tree> tree_ = std::make_shared<Tree>();
+  std::vector<const Expr*> waiting_;  // arguments whose call is not complete yet
 };
 
 }  // namespace

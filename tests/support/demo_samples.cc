@@ -8,6 +8,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 
 namespace fettle {
 namespace {
@@ -113,7 +114,68 @@ class Shop {
   std::vector<Sample> samples_;
 };
 
+Sample HistogramAt(std::string_view name, const std::string& instance, int i,
+                   FloatHistogram histogram) {
+  return {{{"__name__", std::string(name)}, {"instance", instance}, {"job", "demo"}},
+          0,
+          TimeFromMillis(kDemoFirst + i * kDemoInterval),
+          std::make_shared<const FloatHistogram>(std::move(histogram))};
+}
+
+void CountUp(FloatHistogram& histogram, std::mt19937_64& random) {
+  for (double& count : histogram.positive.counts) count += static_cast<double>(random() % 6);
+  histogram.zero_count += static_cast<double>(random() % 2);
+  histogram.count = histogram.zero_count;
+  for (const double count : histogram.positive.counts) histogram.count += count;
+  histogram.sum += static_cast<double>(random() % 1'000) / 64;
+}
+
+FloatHistogram Load(std::mt19937_64& random) {
+  FloatHistogram load{.hint = FloatHistogram::ResetHint::kGauge,
+                      .schema = 1,
+                      .zero_threshold = 0.001,
+                      .zero_count = 2,
+                      .positive = {{{0, 2}}, {3, static_cast<double>(random() % 9)}},
+                      .negative = {{{1, 1}}, {static_cast<double>(random() % 9)}}};
+  load.count = 5 + load.positive.counts[1] + load.negative.counts[0];
+  load.sum = load.positive.counts[1] - load.negative.counts[0];
+  return load;
+}
+
 }  // namespace
+
+std::vector<Sample> DemoHistograms() {
+  std::mt19937_64 random(7);
+  std::vector<Sample> samples;
+  for (const std::string instance : {"demo:10000", "demo:10001", "demo:10002"}) {
+    FloatHistogram latency;
+    for (int i = 0; i < kDemoSamples; ++i) {
+      if (i % 190 == 0) {
+        latency = {.schema = 2, .zero_threshold = 0.001, .positive = {{{-4, 3}}, {0, 0, 0}}};
+      }
+      if (i % 190 == 50) {
+        latency.positive.spans.push_back({2, 2});
+        latency.positive.counts.resize(5);
+      }
+      CountUp(latency, random);
+      samples.push_back(HistogramAt("demo_latency_seconds", instance, i, latency));
+    }
+    FloatHistogram sizes{.schema = FloatHistogram::kCustomSchema,
+                         .positive = {{{0, 4}}, {0, 0, 0, 0}},
+                         .custom_bounds = {100, 1e3, 1e4}};
+    for (int i = 0; i < kDemoSamples; ++i) {
+      CountUp(sizes, random);
+      sizes.count -= std::exchange(sizes.zero_count, 0);
+      samples.push_back(HistogramAt("demo_sizes_bytes", instance, i, sizes));
+    }
+    for (int i = 0; i < kDemoSamples; ++i) {
+      samples.push_back(HistogramAt("demo_load", instance, i, Load(random)));
+    }
+  }
+  std::stable_sort(samples.begin(), samples.end(),
+                   [](const Sample& a, const Sample& b) { return a.labels < b.labels; });
+  return samples;
+}
 
 std::vector<Sample> DemoSamples() { return Shop().Take(); }
 

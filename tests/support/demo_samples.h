@@ -18,4 +18,9 @@ inline constexpr int kDemoSamples = 540;
 // same choices among equals.
 std::vector<Sample> DemoSamples();
 
+// Native histograms of the same shop: demo_latency_seconds, counted from the start and again now and
+// then, in buckets that come to be as time goes by; demo_sizes_bytes, whose buckets are listed; and
+// demo_load, a gauge with a negative side.
+std::vector<Sample> DemoHistograms();
+
 }  // namespace fettle

@@ -27,7 +27,7 @@ std::unique_ptr<PrometheusOracle> PrometheusOracle::Start() {
                 "--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=100y",
                 "--storage.tsdb.min-block-duration=10000h",
                 "--storage.tsdb.max-block-duration=20000h",
-                "--enable-feature=promql-experimental-functions"},
+                "--enable-feature=promql-experimental-functions,native-histograms"},
        .log_file = directory / "log"});
   const bool up = WaitUntil([&] { return !server->Version().empty(); });
   if (!up) {

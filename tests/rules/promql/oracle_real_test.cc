@@ -74,10 +74,10 @@ void ExpandChoices(const std::string& pattern, std::vector<std::string>& out) {
 }
 
 // Of the test's own list, or one query a line of the file that FETTLE_ORACLE_FILE names.
-std::vector<std::string> ListedQueries() {
+std::vector<std::string> ListedQueries(const std::string& name) {
   const char* given = std::getenv("FETTLE_ORACLE_FILE");
   std::ifstream in(given != nullptr ? std::string(given)
-                                    : std::string(FETTLE_TEST_DATA) + "/promql/oracle_queries.txt");
+                                    : std::string(FETTLE_TEST_DATA) + "/promql/" + name);
   std::vector<std::string> queries;
   for (std::string line; std::getline(in, line);) {
     if (line.empty() || line.starts_with("# ")) continue;
@@ -107,6 +107,12 @@ class OracleTest : public testing::Test {
     ASSERT_TRUE(world_->samples.Append({samples, Origin::kCollector}));
     const Status written = world_->prometheus->Write(samples);
     ASSERT_TRUE(written) << written.error().message;
+    if (world_->modern) {
+      const std::vector<Sample> histograms = DemoHistograms();
+      ASSERT_TRUE(world_->samples.Append({histograms, Origin::kCollector}));
+      const Status more = world_->prometheus->Write(histograms);
+      ASSERT_TRUE(more) << more.error().message;
+    }
     std::printf("[ oracle   ] Prometheus %s\n", world_->prometheus->Version().c_str());
   }
   static void TearDownTestSuite() {
@@ -171,7 +177,7 @@ class OracleTest : public testing::Test {
 OracleTest::World* OracleTest::world_ = nullptr;
 
 TEST_F(OracleTest, AnswersTheListedQueriesAlike) {
-  const std::vector<std::string> queries = ListedQueries();
+  const std::vector<std::string> queries = ListedQueries("oracle_queries.txt");
   EXPECT_GT(queries.size(), std::getenv("FETTLE_ORACLE_FILE") != nullptr ? 0U : 500U);
   std::size_t failed = 0;
   for (const std::string& query : queries) {
@@ -181,6 +187,16 @@ TEST_F(OracleTest, AnswersTheListedQueriesAlike) {
     ADD_FAILURE() << query << "\n  " << difference;
   }
   EXPECT_EQ(failed, 0U) << "of " << queries.size();
+}
+
+TEST_F(OracleTest, AnswersQueriesAboutHistogramsAlike) {
+  if (!world_->modern) GTEST_SKIP() << "2.x knows other native histograms";
+  const std::vector<std::string> queries = ListedQueries("oracle_histogram_queries.txt");
+  EXPECT_FALSE(queries.empty());
+  for (const std::string& query : queries) {
+    EXPECT_EQ(Compare("query_range", Range(query)), "") << query;
+    EXPECT_EQ(Compare("query", Instant(query, 45)), "") << query;
+  }
 }
 
 TEST_F(OracleTest, AnswersRandomQueriesAlike) {

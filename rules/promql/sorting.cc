@@ -27,6 +27,31 @@ class OrderedOperator final : public Operator {
   const std::vector<std::size_t> order_;
 };
 
+// Sorting by value leaves histograms out, even where there is nothing to sort.
+class WithoutHistograms final : public Operator {
+ public:
+  explicit WithoutHistograms(OperatorPtr child)
+      : Operator(child->evaluation(), child->steps()), child_(std::move(child)) {
+    rows_ = child_->rows();
+    for (Row& row : rows_) row.histograms = false;
+  }
+  Status Fill(std::size_t row, Cells& out) override {
+    const Status status = child_->Fill(row, out);
+    for (double& cell : out) {
+      if (IsHistogramCell(cell)) cell = Absent();
+    }
+    return status;
+  }
+
+ private:
+  const OperatorPtr child_;
+};
+
+OperatorPtr WithoutAnyHistograms(OperatorPtr child) {
+  if (!AnyHistograms(child->rows())) return child;
+  return std::make_unique<WithoutHistograms>(std::move(child));
+}
+
 // NaN last, either way.
 Result<std::vector<std::size_t>> OrderByValue(Operator& child, bool descending) {
   Cells value(1);
@@ -73,6 +98,8 @@ Result<OperatorPtr> OpenSort(Evaluation& evaluation, const Call& call, const Gri
   Result<OperatorPtr> child = Open(evaluation, *call.arguments[0], grid);
   if (!child) return child;
   const FunctionId id = call.function->id;
+  const bool by_value = id == FunctionId::kSort || id == FunctionId::kSortDesc;
+  if (by_value && grid.steps > 1) child = WithoutAnyHistograms(std::move(*child));
   if (evaluation.query().step > 0) {
     evaluation.Warn(call.span,
                     "PromQL warning: sort is ineffective for range queries since results are "
@@ -81,10 +108,10 @@ Result<OperatorPtr> OpenSort(Evaluation& evaluation, const Call& call, const Gri
   }
   if (grid.steps > 1) return child;  // within a subquery
   std::vector<std::size_t> order;
-  if (id == FunctionId::kSort || id == FunctionId::kSortDesc) {
-    Result<std::vector<std::size_t>> by_value = OrderByValue(**child, id == FunctionId::kSortDesc);
-    if (!by_value) return tl::unexpected(by_value.error());
-    order = std::move(*by_value);
+  if (by_value) {
+    Result<std::vector<std::size_t>> sorted = OrderByValue(**child, id == FunctionId::kSortDesc);
+    if (!sorted) return tl::unexpected(sorted.error());
+    order = std::move(*sorted);
   } else {
     order = OrderByLabels(**child, call, id == FunctionId::kSortByLabelDesc);
   }

@@ -96,7 +96,14 @@ std::string FirstDifference(const std::string& a, const std::string& b) {
   return a.substr(from, 800) + "\n--- and ---\n" + b.substr(from, 800);
 }
 
+// Debian 12's own promtool knows less of rule files and says other things.
+bool PromtoolIsNewEnough() {
+  const Result<ProcessResult> run = RunProcess({.argv = {PromtoolProgram(), "--version"}});
+  return run && (run->output + run->error).find("version 3.5") != std::string::npos;
+}
+
 TEST(TestRunOracleRealTest, SaysWhatPromtoolSaysOfGeneratedTests) {
+  if (!PromtoolIsNewEnough()) GTEST_SKIP() << "this is not promtool 3.5";
   int passed = 0;
   int failed = 0;
   for (int seed = 1; seed <= kFiles; ++seed) {
@@ -138,6 +145,7 @@ TEST(TestRunOracleRealTest, SaysWhatPromtoolSaysOfGeneratedTests) {
 // with which labels and annotations (many of which are values), which are pending, since when, and
 // what is recorded, after each of the 121 evaluations of an hour.
 TEST(TestRunOracleRealTest, AgreesWithPrometheusAtEveryEvaluationOfAnHour) {
+  if (!PromtoolIsNewEnough()) GTEST_SKIP() << "this is not promtool 3.5";
   std::size_t compared = 0;
   for (std::uint64_t seed = 101; seed <= 104; ++seed) {
     const TempDir directory;

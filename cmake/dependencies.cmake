@@ -17,7 +17,7 @@ add_subdirectory(common/tls_shim)
 add_library(fettle_third_party INTERFACE)
 target_link_libraries(fettle_third_party INTERFACE
   PkgConfig::DEPS prometheus-cpp::core Threads::Threads
-  fettle_ssl_shim fettle_crypto_shim ${FETTLE_CIVETWEB} ${FETTLE_CCTZ} ${FETTLE_SNAPPY} ${CMAKE_DL_LIBS})
+  fettle_ssl_shim fettle_crypto_shim ${FETTLE_CIVETWEB} ${FETTLE_CCTZ} ${FETTLE_SNAPPY} resolv ${CMAKE_DL_LIBS})
 add_library(fettle::third_party ALIAS fettle_third_party)
 
 # Part of our own headers, so public; both are header-only or a plain library.

@@ -373,6 +373,18 @@ Result<ContainerStats> DockerEngine::Stats(const std::string& id) {
   return stats;
 }
 
+Result<std::vector<EngineNetwork>> DockerEngine::Networks() {
+  const std::string intention = "listing networks of engine " + options_.name;
+  Result<HttpResponse> response = Send({.name = "networks",
+                                        .intention = intention,
+                                        .path = "/networks",
+                                        .options = {.timeout = kLookTimeout}});
+  if (!response) return tl::unexpected<Error>(response.error());
+  auto networks = docker::ParseNetworks(response->body);
+  if (!networks) return While(intention, networks.error());
+  return networks;
+}
+
 Result<std::string> DockerEngine::Logs(const std::string& id, int tail_lines,
                                        std::size_t bytes_max) {
   docker::LogTail tail(bytes_max);

@@ -58,6 +58,7 @@ class DockerEngine final : public Engine {
   Result<std::vector<Container>> List(const std::vector<std::string>& label_filters) override;
   Result<Container> Inspect(const std::string& id) override;
   Result<ContainerStats> Stats(const std::string& id) override;
+  Result<std::vector<EngineNetwork>> Networks() override;
   Result<std::string> Logs(const std::string& id, int tail_lines, std::size_t bytes_max) override;
   Status Restart(const std::string& id, int stop_timeout_s) override;
   Status Start(const std::string& id) override;

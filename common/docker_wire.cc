@@ -1,6 +1,7 @@
 #include "common/docker_wire.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <utility>
 
@@ -80,6 +81,30 @@ double MemoryOf(const Json& memory) {
   return usage;
 }
 
+// "8080/tcp": its number; 0 if it is none.
+int PortOf(std::string_view text) {
+  int port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc() && end != text.data() ? port : 0;
+}
+
+void ReadNetwork(const Json& settings, Container& container) {
+  for (const auto& [name, network] : settings["Networks"].Entries()) {
+    container.networks.push_back(
+        {name, network["NetworkID"].StringOr(""), network["IPAddress"].StringOr("")});
+  }
+  for (const auto& [name, bindings] : settings["Ports"].Entries()) {
+    Container::Port port{.private_port = PortOf(name), .tcp = name.ends_with("/tcp")};
+    const std::vector<Json> published = bindings.Items();
+    if (published.empty()) container.ports.push_back(port);
+    for (const Json& one : published) {
+      port.public_port = PortOf(one["HostPort"].StringOr(""));
+      port.public_ip = one["HostIp"].StringOr("");
+      container.ports.push_back(port);
+    }
+  }
+}
+
 }  // namespace
 
 Result<Container> ParseInspect(std::string_view json) {
@@ -115,7 +140,24 @@ Result<Container> ParseInspect(std::string_view json) {
   container.auto_remove = host["AutoRemove"].BoolOr(false);
   container.restart_policy = host["RestartPolicy"]["Name"].StringOr("");
   container.network_mode = host["NetworkMode"].StringOr("");
+  ReadNetwork(root["NetworkSettings"], container);
   return container;
+}
+
+Result<std::vector<EngineNetwork>> ParseNetworks(std::string_view json) {
+  const Result<Json> parsed = Json::Parse(json, kJsonMax);
+  if (!parsed) return While("reading a list of networks", parsed.error());
+  if (!parsed->IsArray()) return Fail(Cause::kInvalid, "reading a list of networks: it is no list");
+  std::vector<EngineNetwork> networks;
+  for (const Json& item : parsed->Items()) {
+    networks.push_back({.id = item["Id"].StringOr(""),
+                        .name = item["Name"].StringOr(""),
+                        .scope = item["Scope"].StringOr(""),
+                        .internal = item["Internal"].BoolOr(false),
+                        .ingress = item["Ingress"].BoolOr(false),
+                        .labels = Texts(item["Labels"])});
+  }
+  return networks;
 }
 
 Result<std::vector<std::string>> ParseIds(std::string_view json) {

@@ -22,6 +22,8 @@ inline constexpr std::size_t kHealthOutputMax = 4 * 1024;
 Result<Container> ParseInspect(std::string_view json);
 // The ids of GET /containers/json.
 Result<std::vector<std::string>> ParseIds(std::string_view json);
+// The answer of GET /networks.
+Result<std::vector<EngineNetwork>> ParseNetworks(std::string_view json);
 // kConflict if the container does not run: the engine then sends zeros.
 Result<ContainerStats> ParseStats(std::string_view json);
 // kNotFound for an event that is not a container's.

@@ -2,8 +2,8 @@
 //
 // One client serves all of them. Calls block and are safe from any thread; each has its own
 // deadline. API contract and measured behaviour: Docker Engine API, versions 1.25 and up,
-// negotiated by GET /_ping. /restart is not idempotent and a time-out does not cancel it, so callers
-// inspect before and after.
+// negotiated by GET /_ping. /restart is not idempotent and a time-out does not cancel it, so
+// callers inspect before and after.
 #pragma once
 
 #include <cstdint>
@@ -38,16 +38,30 @@ struct Container {
   bool oom_killed = false;
   bool auto_remove = false;
   std::int64_t pid = 0;
-  std::string started_at_raw;   // the engine's own text: identity of a run is (id, started_at_raw)
+  std::string started_at_raw;  // the engine's own text: identity of a run is (id, started_at_raw)
   std::string finished_at_raw;
   Time started_at;
   Time finished_at;
   int restart_count = 0;
-  std::string restart_policy;   // "", "no", "always", "unless-stopped", "on-failure"
-  std::string network_mode;     // "container:<id>" makes it a child of another
+  std::string restart_policy;  // "", "no", "always", "unless-stopped", "on-failure"
+  std::string network_mode;    // "container:<id>" makes it a child of another
   std::string stop_signal;
   std::optional<int> stop_timeout_s;
   std::string last_health_output;  // at most 4 KiB
+
+  struct Network {
+    std::string name;
+    std::string id;
+    std::string ip;
+  };
+  struct Port {
+    int private_port = 0;
+    int public_port = 0;  // 0: not published
+    std::string public_ip;
+    bool tcp = true;
+  };
+  std::vector<Network> networks;
+  std::vector<Port> ports;
 
   std::string Label(const std::string& name) const;
   // Compose's project, service and number; a container without them has no project and is its own
@@ -57,9 +71,19 @@ struct Container {
   std::string Number() const;
 };
 
+// What containers talk over.
+struct EngineNetwork {
+  std::string id;
+  std::string name;
+  std::string scope;  // "local", "swarm"
+  bool internal = false;
+  bool ingress = false;
+  std::map<std::string, std::string> labels;
+};
+
 struct ContainerStats {
   double cpu_seconds = 0;
-  double memory_bytes = 0;        // without page cache, as `docker stats` shows it
+  double memory_bytes = 0;  // without page cache, as `docker stats` shows it
   double memory_limit_bytes = 0;
 };
 
@@ -91,7 +115,10 @@ class Engine {
   virtual Result<std::vector<Container>> List(const std::vector<std::string>& label_filters) = 0;
   virtual Result<Container> Inspect(const std::string& id) = 0;
   virtual Result<ContainerStats> Stats(const std::string& id) = 0;
-  virtual Result<std::string> Logs(const std::string& id, int tail_lines, std::size_t bytes_max) = 0;
+  // None where an engine has no word for them.
+  virtual Result<std::vector<EngineNetwork>> Networks() { return std::vector<EngineNetwork>{}; }
+  virtual Result<std::string> Logs(const std::string& id, int tail_lines,
+                                   std::size_t bytes_max) = 0;
 
   // Always with an explicit grace period; the client waits stop_timeout + 30 s.
   virtual Status Restart(const std::string& id, int stop_timeout_s) = 0;

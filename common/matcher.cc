@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/anchored_regexp.h"
 #include "common/utf8.h"
 #include "common/wildcards.h"
 
@@ -105,7 +106,13 @@ int OpenParentheses(std::string_view pattern) {
   return open;
 }
 
-Result<std::shared_ptr<const re2::RE2>> Compile(const std::string& pattern) {
+bool MatchesRegexp(const re2::RE2& regexp, std::string_view value) {
+  return re2::RE2::PartialMatch(re2::StringPiece(value.data(), value.size()), regexp);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const re2::RE2>> CompileAnchored(const std::string& pattern) {
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(Matcher::kRegexpBytesMax);
@@ -125,12 +132,6 @@ Result<std::shared_ptr<const re2::RE2>> Compile(const std::string& pattern) {
   return Fail(Cause::kInvalid, "error parsing regexp: {}: `{}`",
               ExplainRegexp(regexp->error_code()), where == whole && open > 0 ? pattern : where);
 }
-
-bool MatchesRegexp(const re2::RE2& regexp, std::string_view value) {
-  return re2::RE2::PartialMatch(re2::StringPiece(value.data(), value.size()), regexp);
-}
-
-}  // namespace
 
 std::string_view ToString(Matcher::Type type) {
   switch (type) {
@@ -189,7 +190,7 @@ Result<Matcher> Matcher::Make(Type type, std::string name, std::string value) {
     matcher.way_ = matcher.literals_.empty() ? Way::kWildcards : Way::kLiterals;
     matcher.wildcards_ = std::make_shared<const Wildcards>(*std::move(simple));
   } else {
-    auto regexp = Compile(pattern);
+    auto regexp = CompileAnchored(pattern);
     if (!regexp) return tl::unexpected(regexp.error());
     matcher.regexp_ = *std::move(regexp);
     matcher.way_ = Way::kRegexp;
@@ -207,7 +208,7 @@ bool Matcher::Matches(std::string_view value) const {
     case Way::kWildcards:
       if (IsUtf8(value)) return wildcards_->Matches(value) == wanted;
       // RE2 has an opinion on broken characters. They are rare enough to compile it anew.
-      return MatchesRegexp(**Compile(value_), value) == wanted;
+      return MatchesRegexp(**CompileAnchored(value_), value) == wanted;
     case Way::kAnything:
       return wanted;
     case Way::kSomething:

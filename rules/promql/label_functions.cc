@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "common/anchored_regexp.h"
 #include "rules/promql/function_table.h"
 #include "rules/promql/open.h"
 #include "rules/promql/renamed_operator.h"
@@ -19,69 +20,7 @@ constexpr std::size_t kBytesPerSample = 16;
 
 std::string TextOf(const Expr* argument) { return As<StringLiteral>(Unwrap(*argument))->value; }
 
-bool IsWord(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
 bool IsUtf8LabelName(std::string_view name) { return !name.empty() && IsUtf8(name); }
-
-// Go's Regexp.Expand: $1, ${1}, $name, ${name}, $$; a name is as long as it can be, and one that
-// does not exist is empty.
-class Template {
- public:
-  Template(std::string_view text, const re2::RE2& pattern) {
-    while (!text.empty()) {
-      const std::size_t dollar = std::min(text.find('$'), text.size());
-      parts_.push_back({std::string(text.substr(0, dollar)), -1});
-      text.remove_prefix(dollar);
-      if (text.empty()) break;
-      text.remove_prefix(1);
-      text.remove_prefix(AddReference(text, pattern));
-    }
-  }
-
-  std::string Expand(const std::vector<re2::StringPiece>& groups) const {
-    std::string out;
-    for (const Part& part : parts_) {
-      out += part.literal;
-      if (part.group >= 0 && part.group < static_cast<int>(groups.size())) {
-        const re2::StringPiece& group = groups[static_cast<std::size_t>(part.group)];
-        out.append(group.data() == nullptr ? "" : group.data(), group.size());
-      }
-      if (out.size() > kMadeLabelBytesMax) break;
-    }
-    return out;
-  }
-
- private:
-  struct Part {
-    std::string literal;
-    int group = -1;
-  };
-
-  // `text` follows a dollar; how much of it belongs to the reference.
-  std::size_t AddReference(std::string_view text, const re2::RE2& pattern) {
-    if (text.starts_with("$")) return parts_.push_back({"$", -1}), 1;
-    const bool braces = text.starts_with("{");
-    std::size_t end = braces ? 1 : 0;
-    while (end < text.size() && IsWord(text[end])) ++end;
-    const std::string name(text.substr(braces ? 1 : 0, end - (braces ? 1 : 0)));
-    const bool closed = !braces || (end < text.size() && text[end] == '}');
-    if (name.empty() || !closed) return parts_.push_back({"$", -1}), 0;
-    parts_.push_back({"", GroupOf(name, pattern)});
-    return end + (braces ? 1 : 0);
-  }
-
-  static int GroupOf(const std::string& name, const re2::RE2& pattern) {
-    if (name.find_first_not_of("0123456789") == std::string::npos) {
-      return name.size() > 4 ? -1 : std::stoi(name);
-    }
-    const auto named = pattern.NamedCapturingGroups().find(name);
-    return named == pattern.NamedCapturingGroups().end() ? -1 : named->second;
-  }
-
-  std::vector<Part> parts_;
-};
 
 // Sets a label of every row for which `value_of` answers.
 template <typename ValueOf>
@@ -124,7 +63,7 @@ Result<OperatorPtr> OpenReplace(Evaluation& evaluation, const Call& call, const 
   }
   Result<OperatorPtr> child = Open(evaluation, *call.arguments[0], grid);
   if (!child) return child;
-  const Template replacement(TextOf(call.arguments[2]), pattern);
+  const RegexpTemplate replacement(TextOf(call.arguments[2]), pattern);
   std::unordered_map<std::string_view, std::optional<std::string>> known;
   std::vector<re2::StringPiece> groups(static_cast<std::size_t>(pattern.NumberOfCapturingGroups()) +
                                        1);

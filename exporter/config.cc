@@ -7,7 +7,7 @@ namespace {
 
 // Keys of the manual that this version does not know yet, told apart from misspelt ones.
 void RefuseLaterKeys(yaml::Mapping& mapping) {
-  for (const char* key : {"json", "email", "pipelines", "scrape_configs", "remote_write"}) {
+  for (const char* key : {"json", "email", "pipelines"}) {
     if (const yaml::Node* node = mapping.Child(key)) {
       mapping.Complain(node->place, std::string(key) + " is not supported by this version");
     }
@@ -17,7 +17,7 @@ void RefuseLaterKeys(yaml::Mapping& mapping) {
 }  // namespace
 
 ExporterConfig ReadExporterConfig(const yaml::Node* node, const Connections& connections,
-                                  yaml::Complaints& complaints) {
+                                  yaml::Complaints& complaints, const std::string& directory) {
   ExporterConfig config;
   const yaml::Node nothing;
   yaml::Mapping mapping(node == nullptr ? nothing : *node, "exporter", complaints);
@@ -36,6 +36,8 @@ ExporterConfig ReadExporterConfig(const yaml::Node* node, const Connections& con
   config.watch = ReadWatchConfigs(mapping, connections);
   config.wal_archives = ReadWalArchives(mapping, connections);
   config.cost = ReadCostConfig(mapping);
+  config.scrapes = ReadScrapeConfigs(mapping, directory, connections, config.interval);
+  config.remote_writes = ReadRemoteWriteConfigs(mapping, directory);
   RefuseLaterKeys(mapping);
   return config;
 }

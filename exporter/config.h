@@ -16,6 +16,8 @@
 #include "exporter/collectors/s3.h"
 #include "exporter/collectors/wal_archive.h"
 #include "exporter/collectors/watch.h"
+#include "exporter/remote_write/config.h"
+#include "exporter/scrape/scrape_config.h"
 
 namespace fettle::exporter {
 
@@ -30,13 +32,16 @@ struct ExporterConfig {
   std::vector<WatchConfig> watch;
   std::vector<WalArchiveConfig> wal_archives;
   std::optional<CostConfig> cost;
+  std::vector<ScrapeConfig> scrapes;
+  std::vector<RemoteWriteConfig> remote_writes;
 
   // "docker", "health", …: which shipped rule packs have something to judge.
   std::set<std::string> Kinds() const;
 };
 
-// `node` may be null (no such section: nothing is observed).
+// `node` may be null (no such section: nothing is observed). Relative paths of scrape_configs and
+// remote_write start at `directory`.
 ExporterConfig ReadExporterConfig(const yaml::Node* node, const Connections& connections,
-                                  yaml::Complaints& complaints);
+                                  yaml::Complaints& complaints, const std::string& directory = "");
 
 }  // namespace fettle::exporter

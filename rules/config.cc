@@ -9,6 +9,7 @@
 #include <set>
 
 #include "common/duration.h"
+#include "rules/slo.h"
 
 namespace fettle::rules {
 namespace {
@@ -34,7 +35,7 @@ class Reader {
          yaml::Complaints& complaints)
       : map_(node, "rules", complaints), directory_(directory), parser_(parser) {}
 
-  RulesConfig Read() {
+  RulesConfig Read(const Connections& connections) {
     RulesConfig config;
     config.evaluation_interval = map_.Get("evaluation_interval", config.evaluation_interval);
     if (config.evaluation_interval < kIntervalMin) {
@@ -44,7 +45,12 @@ class Reader {
     }
     config.external_labels = ReadExternalLabels();
     ReadRuleFiles(config);
-    RefuseWhatComesLater();
+    config.query = ReadQueryTarget(map_, directory_);
+    config.notifier = ReadNotifierConfig(map_, directory_, connections);
+    for (const SloSpec& slo : ReadSlos(map_, parser_)) {
+      std::vector<GroupSpec> groups = SloGroups(slo, parser_);
+      std::move(groups.begin(), groups.end(), std::back_inserter(config.groups));
+    }
     return config;
   }
 
@@ -99,17 +105,6 @@ class Reader {
     }
   }
 
-  // Better said than silently left undone.
-  void RefuseWhatComesLater() {
-    for (const char* const key : {"query_url", "alertmanagers", "slos"}) {
-      const yaml::Node* node = map_.Child(key);
-      if (node == nullptr) continue;
-      const bool empty = node->text.empty() && node->items.empty() && node->entries.empty();
-      if (!empty)
-        map_.Complain(node->place, fmt::format("{} is not supported by this version", key));
-    }
-  }
-
   yaml::Mapping map_;
   const std::string& directory_;
   const promql::ParserOptions& parser_;
@@ -118,9 +113,10 @@ class Reader {
 }  // namespace
 
 RulesConfig ReadRulesConfig(const yaml::Node* node, const std::string& directory,
-                            yaml::Complaints& complaints, const promql::ParserOptions& parser) {
+                            yaml::Complaints& complaints, const promql::ParserOptions& parser,
+                            const Connections& connections) {
   if (node == nullptr) return {};
-  return Reader(*node, directory, parser, complaints).Read();
+  return Reader(*node, directory, parser, complaints).Read(connections);
 }
 
 }  // namespace fettle::rules

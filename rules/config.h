@@ -7,6 +7,8 @@
 #include "common/clock.h"
 #include "common/labels.h"
 #include "common/yaml.h"
+#include "rules/alertmanagers_config.h"
+#include "rules/remote_query.h"
 #include "rules/rule_file.h"
 
 namespace fettle::rules {
@@ -18,13 +20,18 @@ struct RulesConfig {
   Labels external_labels;
   // Whether rule_files names `builtin`; without rule_files it is all there is.
   bool builtin = true;
-  // Of all other rule files, in the order of their names.
+  // Of all other rule files, in the order of their names; then those of slos.
   std::vector<GroupSpec> groups;
+  // Whom rules ask.
+  QueryTarget query;
+  // Who else is told.
+  NotifierConfig notifier;
 };
 
 // Complains about what is wrong, in the section and in the rule files. `node` may be null (no such
 // section); `directory` is where relative rule_files begin.
 RulesConfig ReadRulesConfig(const yaml::Node* node, const std::string& directory,
-                            yaml::Complaints& complaints, const promql::ParserOptions& parser = {});
+                            yaml::Complaints& complaints, const promql::ParserOptions& parser = {},
+                            const Connections& connections = {});
 
 }  // namespace fettle::rules

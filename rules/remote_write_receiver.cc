@@ -64,6 +64,36 @@ class Share {
   std::size_t sum_ = 0;
 };
 
+Labels LabelsOf(const WriteBatch& batch, const WriteBatch::Series& series) {
+  std::vector<Labels::Pair> pairs;
+  for (const LabelView& label : batch.LabelsOf(series)) pairs.emplace_back(label.name, label.value);
+  return Labels(std::move(pairs));
+}
+
+// The same, as others take it.
+std::vector<Sample> SamplesOf(const RemoteWriteMessage& read) {
+  std::vector<Sample> out;
+  for (const WriteBatch::Series& series : read.batch.series) {
+    const Labels labels = LabelsOf(read.batch, series);
+    for (const FloatPoint& point : read.batch.PointsOf(series)) {
+      Sample sample{labels, point.value, TimeFromMillis(point.time)};
+      if (point.more > 0) sample.histogram = read.batch.more[point.more - 1].histogram;
+      out.push_back(std::move(sample));
+    }
+  }
+  return out;
+}
+
+std::vector<SampleExemplar> ExemplarsOf(const RemoteWriteMessage& read) {
+  std::vector<SampleExemplar> out;
+  for (const RemoteWriteMessage::SentExemplar& sent : read.exemplars) {
+    const Exemplar& one = sent.exemplar;
+    out.push_back(
+        {LabelsOf(read.batch, read.batch.series[sent.series]), one.labels, one.value, one.at});
+  }
+  return out;
+}
+
 }  // namespace
 
 RemoteWriteReceiver::RemoteWriteReceiver(Deps deps)
@@ -117,12 +147,15 @@ HttpResponse RemoteWriteReceiver::Store(std::string_view message) {
   Result<RemoteWriteMessage> read = ReadRemoteWriteMessage(message);
   if (!read) return Refuse(read.error().cause == Cause::kLimit ? 413 : 400, read.error().message);
   invalid_labels_.Increment(static_cast<double>(read->samples_with_invalid_labels));
+  std::vector<SampleExemplar> forwarded;
+  if (deps_.forward) forwarded = ExemplarsOf(*read);
   // First, so that the write waits for the log of it.
   Keep(*read);
   const Status stored =
       deps_.samples.Write(read->batch, {.origin = Origin::kRemoteWrite,
                                         .latest = deps_.clock.Now().wall + kAheadMax,
                                         .lasting = true});
+  if (deps_.forward) deps_.forward(SamplesOf(*read), std::move(forwarded));
   const std::string why = !stored ? stored.error().message : read->first_invalid;
   if (why.empty()) return {.status = 204};
   deps_.log.Debug("a remote write was refused in part", {{"err", why}});
@@ -137,14 +170,24 @@ void RemoteWriteReceiver::Keep(RemoteWriteMessage& read) {
   });
   std::vector<SampleStore::SeriesExemplar> exemplars;
   for (RemoteWriteMessage::SentExemplar& sent : read.exemplars) {
-    std::vector<Labels::Pair> labels;
-    for (const LabelView& label : read.batch.LabelsOf(read.batch.series[sent.series])) {
-      labels.emplace_back(label.name, label.value);
-    }
-    exemplars.push_back({Labels(std::move(labels)), std::move(sent.exemplar)});
+    exemplars.push_back(
+        {LabelsOf(read.batch, read.batch.series[sent.series]), std::move(sent.exemplar)});
   }
+  Remark(std::move(exemplars), std::move(read.metadata));
+}
+
+void RemoteWriteReceiver::Keep(const std::vector<SampleExemplar>& exemplars) {
+  std::vector<SampleStore::SeriesExemplar> all;
+  for (const SampleExemplar& one : exemplars) {
+    all.push_back({one.series, {one.labels, one.value, one.at}});
+  }
+  Remark(std::move(all), {});
+}
+
+void RemoteWriteReceiver::Remark(std::vector<SampleStore::SeriesExemplar> exemplars,
+                                 std::vector<MetricMetadata> metadata) {
   const SampleStore::Remarked remarked =
-      deps_.samples.Remark(std::move(exemplars), std::move(read.metadata));
+      deps_.samples.Remark(std::move(exemplars), std::move(metadata));
   exemplars_appended_.Increment(static_cast<double>(remarked.kept));
   exemplars_out_of_order_.Increment(static_cast<double>(remarked.out_of_order));
 }

@@ -15,9 +15,11 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <string_view>
 
 #include "common/clock.h"
+#include "common/exemplar.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "common/metrics.h"
@@ -39,13 +41,21 @@ class RemoteWriteReceiver {
     const Clock& clock;
     Metrics& metrics;
     Log log;
+    // Whoever else is to have what was stored; may be null. Called by the door's thread.
+    std::function<void(std::vector<Sample> samples, std::vector<SampleExemplar> exemplars)>
+        forward{};
   };
   explicit RemoteWriteReceiver(Deps deps);
 
   HttpResponse Handle(const HttpRequest& request);
 
+  // Of pages that were scraped. Those that cannot be kept are counted.
+  void Keep(const std::vector<SampleExemplar>& exemplars);
+
  private:
   void Keep(RemoteWriteMessage& read);
+  void Remark(std::vector<SampleStore::SeriesExemplar> exemplars,
+              std::vector<MetricMetadata> metadata);
   HttpResponse Store(std::string_view message);
 
   const Deps deps_;

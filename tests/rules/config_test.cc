@@ -79,9 +79,7 @@ TEST_F(RulesConfigTest, ComplainsAboutTheSectionAndItsFilesAtOnce) {
 evaluation_interval: 10ms
 external_labels: {"a-b": c, d: [e]}
 rule_files: [bad.yml, missing.yml, {a: b}]
-query_url: http://mimir
-alertmanagers: [{static_configs: []}]
-slos: [{name: api}]
+query_url: mimir
 interval: 1m
 )");
   EXPECT_EQ(complaints_,
@@ -92,10 +90,8 @@ interval: 1m
             "fettle.yml:3:32: rules: external_labels.d must be a word\n"
             "fettle.yml:4:23: rules: rule_files: there is no file \"DIR/missing.yml\"\n"
             "fettle.yml:4:36: rules: rule_files must be a word, not a mapping\n"
-            "fettle.yml:5:12: rules: query_url is not supported by this version\n"
-            "fettle.yml:6:16: rules: alertmanagers is not supported by this version\n"
-            "fettle.yml:7:7: rules: slos is not supported by this version\n"
-            "fettle.yml:8:1: rules: unknown key \"interval\"");
+            "fettle.yml:5:12: rules: query_url \"mimir\" does not begin with http:// or https://\n"
+            "fettle.yml:6:1: rules: unknown key \"interval\"");
 }
 
 }  // namespace

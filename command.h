@@ -48,6 +48,16 @@ struct TestRulesCommand {
 };
 int RunTestRules(const TestRulesCommand& command);
 
+// `fettle replay`: what would have fired, been told and been mended between two moments.
+struct ReplayCommand {
+  std::string config_file;
+  std::string storage_path = "data";
+  std::string url;   // ask this server in place of the stored samples
+  std::string from;  // "" is an hour before the end
+  std::string to;    // "" is the newest sample, or now
+};
+int RunReplay(const ReplayCommand& command);
+
 // What a running daemon answers, over its HTTP API.
 struct ClientOptions {
   std::string url = "http://127.0.0.1:9911";

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "command.h"
+#include "common/digest.h"
 #include "common/docker_engine.h"
 #include "common/http_client.h"
 #include "common/sqlite_store.h"
@@ -22,6 +23,10 @@ namespace {
 constexpr Millis kExpireEvery{60'000};
 constexpr Millis kTrimAuditEvery{6 * 3'600'000};
 constexpr Millis kReloadTimeout{30'000};
+// What the upstream Alertmanagers have not heard yet, at the end.
+constexpr Millis kDrainWithin{5'000};
+// A target that does not answer keeps one busy until its timeout.
+constexpr std::size_t kScrapeHands = 16;
 
 rules::RuleManager::Options RuleOptions(const FettleConfig& config, const std::string& url,
                                         const promql::ParserOptions& parser) {
@@ -97,7 +102,10 @@ std::vector<rules::GroupSpec> GroupsOf(const FettleConfig& config) {
 }
 
 void Pools::Close() {
-  for (const auto* pool : {&collect, &watch, &judge, &look, &act, &backup, &fold}) (*pool)->Close();
+  if (scrape) scrape->Close();
+  for (const auto* pool : {&collect, &watch, &judge, &look, &act, &backup, &fold, &notify}) {
+    (*pool)->Close();
+  }
 }
 
 Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outside outside)
@@ -121,6 +129,14 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                                   .default_step = config.rules.evaluation_interval})),
       rule_query(engine, &samples),
       judge({.engine = engine, .clock = deps.clock}, options.features.parser),
+      remote_query(config.rules.query.url.empty()
+                       ? nullptr
+                       : std::make_unique<rules::RemoteQuery>(
+                             rules::RemoteQuery::Deps{transport, deps.clock}, config.rules.query)),
+      remote_judge(remote_query == nullptr
+                       ? nullptr
+                       : std::make_unique<rules::QueryJudge>(*remote_query, deps.clock,
+                                                             options.features.parser)),
       query_api({.engine = engine, .samples = samples, .clock = deps.clock, .metrics = metrics},
                 {.timeout = options.query_timeout,
                  .queries_max = options.queries_max,
@@ -133,14 +149,23 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                       }},
                  options.features.parser),
       status_api(StatusDeps(), StatusOptions()),
+      federation({.samples = samples,
+                  .clock = deps.clock,
+                  .external_labels = [this] { return ExternalLabels(); }},
+                 options.lookback_delta),
       remote_write({.samples = samples,
                     .clock = deps.clock,
                     .metrics = metrics,
-                    .log = Log(deps.log, "remote write")}),
+                    .log = Log(deps.log, "remote write"),
+                    .forward =
+                        [this](std::vector<Sample> written, std::vector<SampleExemplar> beside) {
+                          sink.Forward(std::move(written), std::move(beside));
+                        }}),
+      sink({.store = samples, .beside = remote_write, .others = remote_writers}),
       gatherer({.brain = brain,
                 .hands = *pools.collect,
                 .clock = deps.clock,
-                .sink = samples,
+                .sink = sink,
                 .metrics = metrics,
                 .log = Log(deps.log, "gatherer"),
                 .exemplars = &exemplars},
@@ -158,6 +183,8 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                                            .slow_hands = pools.watch.get()},
                                           config.exporter)),
       engines(MakeEngines(deps, outside, transport, metrics, config)),
+      scraper(MakeScraper(outside)),
+      targets_api(scraper.get()),
       alerts({.brain = brain,
               .hands = *pools.fold,
               .store = *store,
@@ -230,7 +257,7 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
                                                 .stop = ending.get_token(),
                                                 .http = &transport}),
               .quiet = telling,
-              .judge = &judge,
+              .judge = remote_judge ? static_cast<const Judge*>(remote_judge.get()) : &judge,
               .backups = &backups,
               .own = OwnPartsOf(config),
               .teller = &telling,
@@ -248,20 +275,31 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
       gates({.brain = brain,
              .store = *store,
              .random = deps.random,
-             .judge = judge,
+             .judge = remote_judge ? static_cast<const Judge&>(*remote_judge) : judge,
              .metrics = metrics,
              .log = Log(deps.log, "gates")},
             config.gates),
       gates_api({.brain = brain, .gates = gates, .clock = deps.clock}),
-      rules({.brain = brain,
-             .hands = *pools.judge,
-             .clock = deps.clock,
-             .query = rule_query,
-             .samples = samples,
-             .alerts = alerts,
-             .store = *store,
-             .metrics = metrics,
-             .log = Log(deps.log, "rules")}) {
+      notifier({.brain = brain,
+                .hands = *pools.notify,
+                .looks = *pools.look,
+                .clock = deps.clock,
+                .transport = transport,
+                .lookup = name_lookup,
+                .next = alerts,
+                .metrics = metrics,
+                .log = Log(deps.log, "notifier"),
+                .make_engine = MakeDiscoveryEngines(outside)}),
+      rules(
+          {.brain = brain,
+           .hands = *pools.judge,
+           .clock = deps.clock,
+           .query = remote_query ? static_cast<const rules::RuleQuery&>(*remote_query) : rule_query,
+           .samples = sink,
+           .alerts = notifier,
+           .store = *store,
+           .metrics = metrics,
+           .log = Log(deps.log, "rules")}) {
   WatchEngines();
   for (const exporter::Scheduled& one : collectors) gatherer.Add(*one.collector, one.schedule);
   gatherer.Add(self, {});
@@ -281,6 +319,31 @@ Fettle::Parts::Parts(Deps d, ServeOptions o, FettleConfig c, WebConfig w, Outsid
   });
 }
 
+std::unique_ptr<exporter::Scraper> Fettle::Parts::MakeScraper(const Outside& outside) {
+  if (config.exporter.scrapes.empty()) return nullptr;
+  pools.scrape = outside.make_hands("scrape", kScrapeHands);
+  return std::make_unique<exporter::Scraper>(
+      exporter::Scraper::Deps{.brain = brain,
+                              .hands = *pools.scrape,
+                              .looks = *pools.look,
+                              .clock = deps.clock,
+                              .transport = transport,
+                              .sink = sink,
+                              .exemplars = sink,
+                              .lookup = name_lookup,
+                              .metrics = metrics,
+                              .log = Log(deps.log, "scrape"),
+                              .make_engine = MakeDiscoveryEngines(outside),
+                              .stop = ending.get_token()},
+      config.exporter.scrapes, "fettle/" + VersionText());
+}
+
+DiscoveryEngines Fettle::Parts::MakeDiscoveryEngines(const Outside& outside) {
+  return [this, make = outside.make_engine](const DockerDiscovery& docker) {
+    return make(docker.name, docker.connection, transport, metrics);
+  };
+}
+
 void Fettle::Parts::WatchEngines() {
   for (auto& [name, parts] : engines) {
     if (config.exporter.docker == name) {
@@ -294,6 +357,26 @@ void Fettle::Parts::WatchEngines() {
   }
 }
 
+Status Fettle::Parts::OpenRemoteWriters() {
+  for (const exporter::RemoteWriteConfig& one : config.exporter.remote_writes) {
+    auto writer = exporter::RemoteWriter::Open(
+        {.transport = transport,
+         .clock = deps.clock,
+         .metrics = metrics,
+         .log = Log(deps.log, "remote write"),
+         .metadata = [this] { return Metadata(); }},
+        one,
+        {.directory = options.storage_path + "/remote_write/" + Hex(Sha256(one.name)).substr(0, 16),
+         .external_labels = config.rules.external_labels,
+         .user_agent = "fettle/" + VersionText()});
+    if (!writer) {
+      return While("opening what waits for remote_write in --storage.path", writer.error());
+    }
+    remote_writers.push_back(*std::move(writer));
+  }
+  return {};
+}
+
 // In this order: who inhibits is known before somebody acts, and half-done repairs are finished
 // before anything new begins.
 Status Fettle::Parts::Restore(const Moment& now) {
@@ -303,6 +386,7 @@ Status Fettle::Parts::Restore(const Moment& now) {
       !s) {
     return While("reading the samples in --storage.path", s.error());
   }
+  if (Status s = OpenRemoteWriters(); !s) return s;
   if (Status s = alerts.Restore(now); !s) return s;
   if (Status s = events.Restore(now); !s) return s;
   if (Status s = gates.Restore(now); !s) return s;
@@ -315,17 +399,26 @@ Status Fettle::Parts::Restore(const Moment& now) {
   alerts.Subscribe(mender, now);
   mender.Begin(now);
   if (Status s = rules.Restore(now); !s) return s;
+  notifier.Use(config.rules.notifier, now);
   rules.Update(RuleOptions(config, external_url, options.features.parser), GroupsOf(config), now);
   gatherer.Start(now);
+  if (scraper) scraper->Start(now);
   Expire(now);
   TrimAudit(now);
   return {};
 }
 
-// The daemon's own, then what others sent.
+// The daemon's own, then what others sent, then what others show.
 std::vector<MetricMetadata> Fettle::Parts::Metadata() {
   std::vector<MetricMetadata> all = gatherer.Metadata();
   for (MetricMetadata& sent : samples.shelves().metadata.All()) all.push_back(std::move(sent));
+  if (!scraper) return all;
+  std::map<std::string, MetricMetadata> scraped;
+  for (exporter::TargetMetadataView& target : scraper->Metadata()) {
+    for (MetricMetadata& one : target.metadata) scraped.emplace(one.name, std::move(one));
+  }
+  for (const MetricMetadata& known : all) scraped.erase(known.name);
+  for (auto& [name, one] : scraped) all.push_back(std::move(one));
   return all;
 }
 
@@ -373,6 +466,7 @@ void Fettle::Parts::Stop() {
   telling.Stop();
   backups.Stop();
   pools.Close();
+  notifier.Drain(kDrainWithin);
   if (brain_thread.joinable()) {
     // What the hands have just handed back is still decided upon and stored.
     (void)brain.Call(Millis(1'000), [](const Moment&) { return true; });
@@ -465,7 +559,8 @@ Status Fettle::Reload() {
   if (!complaints.empty()) return refuse(complaints.ToString());
   if (next.fixed_text != parts.config.fixed_text) {
     return refuse(
-        "connections, exporter, store, receivers.webhook or receivers.backups changed: "
+        "connections, exporter, store, rules.query_url, receivers.webhook or receivers.backups "
+        "changed: "
         "that needs a restart");
   }
   if (Status closed = receivers::CheckOpenDoor(next.repairs, parts.options.listen_address,
@@ -479,6 +574,12 @@ Status Fettle::Reload() {
   const Result<bool> done = parts.brain.Call(kReloadTimeout, [&](const Moment& now) {
     if (*plan) parts.telling.Use(*plan, now);
     parts.mender.Reconfigure(repairs, now);
+    if (next.notifier_text != parts.config.notifier_text) {
+      parts.notifier.Use(next.rules.notifier, now);
+    }
+    for (const auto& writer : parts.remote_writers) {
+      writer->SetExternalLabels(next.rules.external_labels);
+    }
     parts.rules.Update(RuleOptions(next, parts.external_url, parts.options.features.parser),
                        GroupsOf(next), now);
     parts.config = std::move(next);

@@ -118,10 +118,18 @@ FettleConfig ReadFettleConfig(const std::string& path, yaml::Complaints& complai
   const yaml::Node* acting = mapping.Child("receivers");
   const yaml::Node* store = mapping.Child("store");
   config.connections = ReadConnections(connections, complaints);
-  config.exporter = exporter::ReadExporterConfig(observed, config.connections, complaints);
-  config.rules = rules::ReadRulesConfig(mapping.Child("rules"), directory, complaints, parser);
+  config.exporter =
+      exporter::ReadExporterConfig(observed, config.connections, complaints, directory);
+  const yaml::Node* judging = mapping.Child("rules");
+  config.rules = rules::ReadRulesConfig(judging, directory, complaints, parser, config.connections);
   ReadReceiversSection(acting, directory, config, complaints);
   config.retention = ReadStore(store, complaints);
+  for (const char* key : {"alertmanagers", "alert_relabel_configs"}) {
+    if (judging != nullptr) Append(config.notifier_text, judging->Find(key));
+  }
+  for (const char* key : {"query_url", "query_http_config"}) {
+    if (judging != nullptr) Append(config.fixed_text, judging->Find(key));
+  }
   Append(config.fixed_text, connections);
   Append(config.fixed_text, observed);
   Append(config.fixed_text, store);

@@ -34,6 +34,8 @@ struct FettleConfig {
   std::vector<receivers::backups::JobSpec> backups;
   std::vector<receivers::GateSpec> gates;
   StoreRetention retention;
+  // The text of who else is told, to see whether it changed.
+  std::string notifier_text;
   // The text of the sections that need a restart, to see whether they changed.
   std::string fixed_text;
 };

@@ -17,6 +17,7 @@
 #include "common/hands.h"
 #include "common/http_server.h"
 #include "common/metrics.h"
+#include "common/name_lookup.h"
 #include "common/store.h"
 #include "common/web_config.h"
 #include "exporter/collectors/all.h"
@@ -24,8 +25,11 @@
 #include "exporter/collectors/pings.h"
 #include "exporter/collectors/self.h"
 #include "exporter/gatherer.h"
+#include "exporter/scrape/scraper.h"
+#include "exporter/scrape/targets_api.h"
 #include "fettle.h"
 #include "fettle_config.h"
+#include "fettle_samples.h"
 #include "receivers/actions/all.h"
 #include "receivers/alerts.h"
 #include "receivers/api/api.h"
@@ -40,10 +44,13 @@
 #include "receivers/mender.h"
 #include "receivers/targets.h"
 #include "receivers/telling.h"
+#include "rules/federate.h"
 #include "rules/judge.h"
 #include "rules/manager.h"
+#include "rules/notifier.h"
 #include "rules/promql/engine.h"
 #include "rules/query_api.h"
+#include "rules/remote_query.h"
 #include "rules/remote_write_receiver.h"
 #include "rules/rule_query.h"
 #include "rules/samples/samples.h"
@@ -72,12 +79,17 @@ struct Pools {
         fold(make("fold", 1)),
         look(make("look", 4)),
         act(make("act", 8)),
-        backup(make("backup", 2)) {}
+        backup(make("backup", 2)),
+        notify(make("notify", 2)) {}
 
-  const std::unique_ptr<Hands> collect, watch, judge, fold, look, act, backup;
+  const std::unique_ptr<Hands> collect, watch, judge, fold, look, act, backup, notify;
+  std::unique_ptr<Hands> scrape;  // only where something is scraped
 
   void Close();
 };
+
+// Engines for the discovery of targets; nullptr if there is none to be had.
+using DiscoveryEngines = std::function<std::unique_ptr<Engine>(const DockerDiscovery& docker)>;
 
 struct Fettle::Parts {
   // What the program finds around it and a test makes up: where it remembers, who carries its
@@ -116,10 +128,16 @@ struct Fettle::Parts {
   promql::Engine engine;
   rules::EngineQuery rule_query;
   rules::EngineJudge judge;
+  // Where query_url names another server, which is asked instead; else nullptr.
+  std::unique_ptr<rules::RemoteQuery> remote_query;
+  std::unique_ptr<rules::QueryJudge> remote_judge;
   rules::QueryApi query_api;
   rules::SeriesApi series_api;
   rules::StatusApi status_api;
+  rules::Federation federation;
   rules::RemoteWriteReceiver remote_write;
+  RemoteWriters remote_writers;  // opened before anything is observed, and then never changed
+  SampleFan sink;
 
   // Observes.
   ExemplarBoard exemplars;
@@ -128,6 +146,9 @@ struct Fettle::Parts {
   exporter::Pings pings;
   std::vector<exporter::Scheduled> collectors;
   std::map<std::string, EngineParts> engines;  // by connection
+  const SystemNameLookup name_lookup;
+  std::unique_ptr<exporter::Scraper> scraper;  // nullptr: nothing is scraped
+  exporter::TargetsApi targets_api;
 
   // Acts.
   receivers::Alerts alerts;
@@ -144,7 +165,8 @@ struct Fettle::Parts {
   receivers::Gates gates;
   receivers::GatesApi gates_api;
 
-  // Judges what was observed, and posts to those who act.
+  // Judges what was observed, and posts to those who act, here and elsewhere.
+  rules::Notifier notifier;
   rules::RuleManager rules;
 
   std::unique_ptr<HttpServer> server;
@@ -160,6 +182,9 @@ struct Fettle::Parts {
   // fettle.cc
   Status Restore(const Moment& now);
   void WatchEngines();
+  Status OpenRemoteWriters();
+  std::unique_ptr<exporter::Scraper> MakeScraper(const Outside& outside);
+  DiscoveryEngines MakeDiscoveryEngines(const Outside& outside);
   std::vector<MetricMetadata> Metadata();
   void Expire(const Moment& now);
   void TrimAudit(const Moment& now);
@@ -169,6 +194,7 @@ struct Fettle::Parts {
   // fettle_status.cc
   rules::StatusApi::Deps StatusDeps();
   rules::StatusApi::Options StatusOptions() const;
+  Labels ExternalLabels();
   // fettle_routes.cc
   Router MakeRouter(Fettle& fettle);
 };

@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "fettle_parts.h"
 #include "receivers/backups/backups_api.h"
+#include "rules/alertmanagers_api.h"
 #include "rules/explain.h"
 #include "rules/rules_api.h"
 
@@ -143,6 +144,9 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
   query_api.AddRoutes(router);
   series_api.AddRoutes(router);
   status_api.AddRoutes(router);
+  targets_api.AddRoutes(router);
+  router.Add("GET", "/federate", Role::kRead,
+             [this](const HttpRequest& request) { return federation.Serve(request); });
   router.Add("POST", "/api/v1/write", Role::kWebhook,
              [this](const HttpRequest& request) { return RemoteWrite(*this, request); });
   api.AddRoutes(router);
@@ -157,6 +161,8 @@ Router Fettle::Parts::MakeRouter(Fettle& fettle) {
   router.Add("GET", "/api/fettle/v1/rules", Role::kRead, [this](const HttpRequest& request) {
     return rules::ServeExplained(rules, {.query = rule_query, .clock = deps.clock}, request);
   });
+  router.Add("GET", "/api/v1/alertmanagers", Role::kRead,
+             [this](const HttpRequest&) { return rules::ServeAlertmanagers(notifier); });
   router.Add("GET", "/api/fettle/v1/status", Role::kRead,
              [this](const HttpRequest&) { return StatusOf(*this); });
   router.Add("POST", "/api/fettle/v1/pings/", Role::kWebhook,

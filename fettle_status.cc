@@ -63,6 +63,12 @@ rules::StatusApi::Deps Fettle::Parts::StatusDeps() {
   return {.samples = samples, .clock = deps.clock, .loaded = loaded, .config = shown};
 }
 
+Labels Fettle::Parts::ExternalLabels() {
+  const Result<Labels> labels =
+      brain.Call(kConfigWithin, [this](const Moment&) { return config.rules.external_labels; });
+  return labels.value_or(Labels{});
+}
+
 rules::StatusApi::Options Fettle::Parts::StatusOptions() const {
   return {.revision = VersionText(),
           .started = started,

@@ -86,6 +86,18 @@ void AddClientFlags(CLI::App& app, ClientOptions& client) {
   app.add_option("--http.config.file", client.http_config_file, "credentials, as http_config");
 }
 
+void AddReplayCommand(CLI::App& app, fettle::ReplayCommand& wanted, int& code) {
+  CLI::App* replay = app.add_subcommand(
+      "replay", "what would have fired, been told and been mended between two moments");
+  replay->add_option("--config.file", wanted.config_file, "fettle.yml")->required();
+  replay->add_option("--storage.path", wanted.storage_path, "whose samples are used")
+      ->capture_default_str();
+  replay->add_option("--url", wanted.url, "ask this server's query API instead");
+  replay->add_option("--from", wanted.from, "seconds or RFC 3339; else an hour before the end");
+  replay->add_option("--to", wanted.to, "likewise; else the newest sample");
+  replay->callback([&wanted, &code] { code = fettle::RunReplay(wanted); });
+}
+
 // `fettle backup VERB NAME`.
 void AddBackupCommands(CLI::App& app, fettle::BackupCommand& wanted, int& code) {
   CLI::App* backup = app.add_subcommand("backup", "backup jobs, and what they stored");
@@ -299,6 +311,9 @@ int Run(int argc, char** argv) {
 
   fettle::GateCommand asked;
   AddGateCommand(app, asked, code);
+
+  fettle::ReplayCommand replayed;
+  AddReplayCommand(app, replayed, code);
 
   fettle::BackupCommand wanted;
   AddBackupCommands(app, wanted, code);

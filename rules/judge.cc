@@ -43,8 +43,11 @@ Result<std::vector<Sample>> EngineJudge::Ask(std::string_view expression, Time a
 
 std::string EngineJudge::Compared(std::string_view expression) const {
   const Result<promql::ExprPtr> expr = Read(expression);
-  if (!expr) return "";
-  const promql::Expr* node = expr->get();
+  return expr ? ComparedIn(**expr) : "";
+}
+
+std::string ComparedIn(const promql::Expr& expression) {
+  const promql::Expr* node = &expression;
   while (const auto* paren = promql::As<promql::ParenExpr>(*node)) node = paren->inner;
   const auto* binary = promql::As<promql::BinaryExpr>(*node);
   if (binary == nullptr || !promql::IsComparison(binary->op)) return "";

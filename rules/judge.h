@@ -13,6 +13,9 @@
 
 namespace fettle::rules {
 
+// As Judge::Compared, of what was parsed.
+std::string ComparedIn(const promql::Expr& expression);
+
 class EngineJudge final : public Judge {
  public:
   struct Deps {

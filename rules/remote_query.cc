@@ -7,6 +7,7 @@
 
 #include "common/http_client.h"
 #include "common/json.h"
+#include "rules/judge.h"
 
 namespace fettle::rules {
 namespace {
@@ -155,6 +156,11 @@ Result<std::vector<Sample>> QueryJudge::Ask(std::string_view expression, Time at
     if (element.histogram == nullptr) samples.push_back({*element.labels, element.value, at});
   }
   return samples;
+}
+
+std::string QueryJudge::Compared(std::string_view expression) const {
+  const auto tree = promql::Parse(expression, parser_);
+  return tree ? ComparedIn(**tree) : "";
 }
 
 }  // namespace fettle::rules

@@ -53,6 +53,7 @@ class QueryJudge final : public Judge {
   Status Check(std::string_view expression) const override;
   Result<std::vector<Sample>> Ask(std::string_view expression, Time at,
                                   Millis timeout) const override;
+  std::string Compared(std::string_view expression) const override;
 
  private:
   const RuleQuery& query_;

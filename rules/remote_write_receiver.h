@@ -19,7 +19,7 @@
 #include <string_view>
 
 #include "common/clock.h"
-#include "common/exemplar.h"
+#include "common/exemplar_sink.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "common/metrics.h"

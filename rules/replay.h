@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,9 @@ struct ReplayEvent {
   What what = What::kPending;
   std::string group;
   std::string rule;
-  Labels labels;       // of the alert, external ones included
-  Labels annotations;  // likewise
-  std::string error;   // of kFailed; said when it begins
+  Labels labels;  // of the alert, external ones included
+  std::map<std::string, std::string> annotations;
+  std::string error;  // of kFailed; said when it begins
 };
 // "pending", "firing", "resolved", "gone" (pending, and then over), "failed".
 std::string_view ToString(ReplayEvent::What what);

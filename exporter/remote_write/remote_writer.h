@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "common/clock.h"
-#include "common/exemplar.h"
+#include "common/exemplar_sink.h"
 #include "common/http.h"
 #include "common/log.h"
 #include "common/metadata.h"

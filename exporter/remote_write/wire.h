@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/exemplar.h"
+#include "common/exemplar_sink.h"
 #include "common/labels.h"
 #include "common/metadata.h"
 #include "common/sample.h"

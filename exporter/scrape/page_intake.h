@@ -13,7 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "common/exemplar.h"
+#include "common/exemplar_sink.h"
 #include "common/metadata.h"
 #include "common/sample.h"
 #include "exporter/scrape/page_parser.h"

@@ -16,7 +16,7 @@
 #include "common/brain.h"
 #include "common/clock.h"
 #include "common/discovery.h"
-#include "common/exemplar.h"
+#include "common/exemplar_sink.h"
 #include "common/hands.h"
 #include "common/http.h"
 #include "common/log.h"

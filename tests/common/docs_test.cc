@@ -354,7 +354,9 @@ TEST(DocsTest, FlagsAreDocumentedAndDocumentedOnesUnderstood) {
 const std::map<std::string, std::string>& RoomsOfKeys() {
   static const std::map<std::string, std::string> rooms = {
       {"common/connections.cc", "`connections`"},
+      {"common/discovery", "`exporter`"},
       {"common/http_config.cc", "alertmanager.yml"},
+      {"common/relabel.cc", "`exporter`"},
       {"common/web_config.cc", "The web configuration file"},
       {"exporter/", "`exporter`"},
       {"rules/", "`rules`"},

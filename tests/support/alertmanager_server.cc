@@ -15,24 +15,33 @@ namespace fettle {
 std::unique_ptr<AlertmanagerServer> AlertmanagerServer::Start(const std::string& config) {
   std::unique_ptr<AlertmanagerServer> server(new AlertmanagerServer);
   server->port_ = FreePort();
-  server->child_ =
-      Child::Start({.argv = {AlertmanagerProgram(),
-                             "--config.file=" + server->dir_.Write("alertmanager.yml", config),
-                             "--storage.path=" + server->dir_ / "data",
-                             fmt::format("--web.listen-address=127.0.0.1:{}", server->port_),
-                             "--web.external-url=http://am.example/x", "--web.route-prefix=/",
-                             "--cluster.listen-address="},
-                    .log_file = server->dir_ / "log"});
+  server->argv_ = {AlertmanagerProgram(),
+                   "--config.file=" + server->dir_.Write("alertmanager.yml", config),
+                   "--storage.path=" + server->dir_ / "data",
+                   fmt::format("--web.listen-address=127.0.0.1:{}", server->port_),
+                   "--web.external-url=http://am.example/x",
+                   "--web.route-prefix=/",
+                   "--cluster.listen-address="};
+  server->StartAgain();
+  return server;
+}
+
+void AlertmanagerServer::Kill() {
+  child_->Signal(SIGKILL);
+  (void)WaitUntil([this] { return !child_->Running(); });
+}
+
+void AlertmanagerServer::StartAgain() {
+  child_ = Child::Start({.argv = argv_, .log_file = dir_ / "log"});
   HttpClient http;
   const auto ready = [&] {
-    const auto answer = http.Send(Get(server->url() + "/-/ready"), {});
+    const auto answer = http.Send(Get(url() + "/-/ready"), {});
     return answer && answer->status == 200;
   };
-  if (!WaitUntil([&] { return ready() || !server->child_->Running(); }) || !ready()) {
-    fmt::print(stderr, "test support: alertmanager did not start: {}\n", server->child_->Log());
+  if (!WaitUntil([&] { return ready() || !child_->Running(); }) || !ready()) {
+    fmt::print(stderr, "test support: alertmanager did not start: {}\n", child_->Log());
     std::abort();
   }
-  return server;
 }
 
 void AlertmanagerServer::Post(const std::string& alerts) const {

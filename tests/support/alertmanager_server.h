@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/support/child.h"
 #include "tests/support/temp_dir.h"
@@ -15,6 +16,10 @@ class AlertmanagerServer {
   static std::unique_ptr<AlertmanagerServer> Start(const std::string& config);
 
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  // SIGKILL, and until it is gone; then once more at the same address, with nothing in mind.
+  void Kill();
+  void StartAgain();
+
   // The body of POST /api/v2/alerts; ends the test program unless it is accepted.
   void Post(const std::string& alerts) const;
   Child& child() { return *child_; }
@@ -22,6 +27,7 @@ class AlertmanagerServer {
  private:
   AlertmanagerServer() = default;
   TempDir dir_;
+  std::vector<std::string> argv_;
   int port_ = 0;
   std::unique_ptr<Child> child_;
 };

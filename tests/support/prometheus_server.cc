@@ -13,26 +13,36 @@
 namespace fettle {
 
 std::unique_ptr<PrometheusServer> PrometheusServer::Start(const std::string& config,
-                                                          const std::string& rules) {
+                                                          const std::string& rules,
+                                                          std::vector<std::string> arguments) {
   std::unique_ptr<PrometheusServer> server(new PrometheusServer);
   server->port_ = FreePort();
   if (!rules.empty()) server->dir_.Write("rules.yml", rules);
-  server->child_ =
-      Child::Start({.argv = {PrometheusProgram(),
-                             "--config.file=" + server->dir_.Write("prometheus.yml", config),
-                             "--storage.tsdb.path=" + server->dir_ / "data",
-                             fmt::format("--web.listen-address=127.0.0.1:{}", server->port_)},
-                    .log_file = server->dir_ / "log"});
+  server->argv_ = {PrometheusProgram(),
+                   "--config.file=" + server->dir_.Write("prometheus.yml", config),
+                   "--storage.tsdb.path=" + server->dir_ / "data",
+                   fmt::format("--web.listen-address=127.0.0.1:{}", server->port_)};
+  for (std::string& argument : arguments) server->argv_.push_back(std::move(argument));
+  server->StartAgain();
+  return server;
+}
+
+void PrometheusServer::Kill() {
+  child_->Signal(SIGKILL);
+  (void)WaitUntil([this] { return !child_->Running(); });
+}
+
+void PrometheusServer::StartAgain() {
+  child_ = Child::Start({.argv = argv_, .log_file = dir_ / "log"});
   HttpClient http;
   const auto ready = [&] {
-    const auto answer = http.Send({.url = server->url() + "/-/ready"}, {});
+    const auto answer = http.Send({.url = url() + "/-/ready"}, {});
     return answer && answer->status == 200;
   };
-  if (!WaitUntil([&] { return ready() || !server->child_->Running(); }) || !ready()) {
-    fmt::print(stderr, "test support: prometheus did not start: {}\n", server->child_->Log());
+  if (!WaitUntil([&] { return ready() || !child_->Running(); }) || !ready()) {
+    fmt::print(stderr, "test support: prometheus did not start: {}\n", child_->Log());
     std::abort();
   }
-  return server;
 }
 
 std::string PrometheusServer::Get(const std::string& path) const {

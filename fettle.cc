@@ -1,7 +1,5 @@
 #include "fettle.h"
 
-#include <malloc.h>
-
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -9,6 +7,7 @@
 #include "command.h"
 #include "common/digest.h"
 #include "common/docker_engine.h"
+#include "common/footprint.h"
 #include "common/http_client.h"
 #include "common/sqlite_store.h"
 #include "common/yaml.h"
@@ -428,7 +427,7 @@ void Fettle::Parts::Expire(const Moment& now) {
   (void)pools.collect->Do([this, wall = now.wall] {
     samples.Expire(wall);
     // What was forgotten goes back to the machine: a sidecar shares it.
-    malloc_trim(0);
+    GiveBackMemory();
   });
 }
 
@@ -526,7 +525,7 @@ Status Fettle::Start() {
   for (auto& [name, engine] : parts.engines) engine.watch->Start();
   parts.NoteLoaded();
   // Reading the configuration and the rules took several times what is kept of them.
-  malloc_trim(0);
+  GiveBackMemory();
   parts.ready = true;
   parts.log.Info("ready", {{"address", parts.server->address()}});
   return {};

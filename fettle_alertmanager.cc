@@ -1,7 +1,6 @@
 #include "fettle_alertmanager.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "common/dial.h"
 #include "common/digest.h"
 #include "common/directory.h"
+#include "common/footprint.h"
 #include "common/hands.h"
 #include "common/http_client.h"
 #include "common/http_server.h"
@@ -312,7 +312,7 @@ Status AlertmanagerProgram::Parts::Begin(AlertmanagerProgram& program) {
       .Set(1);
   metrics.Gauge("alertmanager_cluster_enabled", "Indicates whether the clustering is enabled.")
       .Set(options.cluster_address.empty() ? 0 : 1);
-  malloc_trim(0);
+  GiveBackMemory();
   return {};
 }
 

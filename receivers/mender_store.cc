@@ -42,9 +42,10 @@ void Mender::Commit(Live& live, std::vector<Attempt> attempts, std::vector<std::
   live.committing = true;
   const Incident& incident = live.incident;
   Batch batch;
-  // An open incident is always due, so that a restart finds it; a closed one when it may be
+  // An open incident is always due, so that a restart finds it even if the clock was set back
+  // meanwhile; a closed one when it may be
   // forgotten.
-  const Time due = incident.open() ? incident.opened_at : incident.closed_at + options_.retention;
+  const Time due = incident.open() ? Time{} : incident.closed_at + options_.retention;
   batch.writes.push_back({ToRecord(incident, due), incident.version});
   for (const Attempt& attempt : attempts) {
     batch.writes.push_back({ToRecord(attempt, attempt.intent_at + options_.retention),

@@ -25,7 +25,7 @@ class ReplayTest : public testing::Test {
     }
   }
   // "minute what labels" of each event.
-  std::vector<std::string> Run(const std::string& rules, int minutes) {
+  std::vector<std::string> Run(const std::string& rules, int length) {
     yaml::Complaints complaints;
     const auto groups = ReadRules(rules, "f", complaints);
     EXPECT_EQ(complaints.ToString(), "");
@@ -33,7 +33,7 @@ class ReplayTest : public testing::Test {
     const auto totals = Replay(
         query_, samples_, groups,
         {.from = kBegin,
-         .to = kBegin + std::chrono::minutes(minutes),
+         .to = kBegin + std::chrono::minutes(length),
          .evaluation_interval = std::chrono::minutes(1),
          .external_labels = {{"site", "x"}}},
         [&lines](const ReplayEvent& event) {

@@ -292,7 +292,7 @@ std::size_t Chunk::Read(std::uint32_t samples, std::int64_t from_exclusive, std:
 Chunk* Chunk::NewPacked(std::int64_t first_time, std::span<const std::uint8_t> bytes) {
   Chunk* chunk = New(first_time, static_cast<std::uint32_t>(bytes.size()));
   chunk->packed_ = 1;
-  std::memcpy(chunk->bytes(), bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), chunk->bytes());
   return chunk;
 }
 

@@ -33,6 +33,7 @@ class Radosgw {
   int Admin(std::vector<std::string> words) const;
 
  private:
+  static std::unique_ptr<Radosgw> Try();  // nullptr if it does not come up
   Radosgw() = default;
   void Signal(const std::string& server, int signal) const;
 
